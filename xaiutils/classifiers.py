@@ -1,0 +1,192 @@
+"""Frozen classifiers: the model, how it wants its image, and where its last feature map is."""
+
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass
+from functools import cached_property
+
+import numpy as np
+import timm
+import torch
+import torchvision
+from PIL import Image
+from torchvision.models._meta import _IMAGENET_CATEGORIES
+
+from xaiutils import compiled, weights
+from xaiutils.errors import InputError
+
+BATCH = 32  # images a forward pass; larger batches are no faster on a CPU and cost memory
+
+
+@dataclass(frozen=True)
+class Preprocessing:
+    """x = (rgb * scale - mean) / std on the whole image, resized to S x S bicubically, no crop.
+
+    `mean` and `std` are in the channel order of the network (BGR where `bgr`).
+    """
+
+    size: int
+    mean: tuple[float, float, float]
+    std: tuple[float, float, float]
+    scale: float = 1 / 255
+    bgr: bool = False
+
+    def __call__(self, image: np.ndarray) -> torch.Tensor:
+        """(H, W, 3) uint8 RGB -> (3, S, S) float32."""
+        if image.ndim != 3 or image.shape[2] != 3 or image.dtype != np.uint8:
+            raise InputError(
+                f"image must be (H, W, 3) uint8 RGB, got {image.shape} {image.dtype}; "
+                "read files with xaiutils.images.read_image"
+            )
+        resized = Image.fromarray(image).resize((self.size, self.size), Image.Resampling.BICUBIC)
+        x = np.asarray(resized, dtype=np.float32)[..., :: -1 if self.bgr else 1] * self.scale
+        x = (x - np.float32(self.mean)) / np.float32(self.std)
+        return torch.from_numpy(np.ascontiguousarray(x.transpose(2, 0, 1), dtype=np.float32))
+
+    def to_rgb(self, x: torch.Tensor) -> np.ndarray:
+        """(3, S, S) network input -> (S, S, 3) float64 RGB in [0, 1]: the inverse of the call."""
+        pixels = x.detach().cpu().double().numpy().transpose(1, 2, 0)
+        pixels = (pixels * np.array(self.std) + np.array(self.mean)) / (self.scale * 255)
+        return np.clip(pixels[..., :: -1 if self.bgr else 1], 0, 1)
+
+
+@dataclass
+class Passes:
+    """How many images went forward through the network, and how many backward."""
+
+    forward: int = 0
+    backward: int = 0
+
+
+class FrozenClassifier:
+    """A classifier that is only ever asked, never changed.
+
+    `logits` is the fast route (compiled, no gradients), `differentiable` the one for gradients;
+    both count their images in `passes`, the unit in which the cost of an explanation is told.
+    `target_layer` is the module whose output the CAM family reads, (B, C, h, w) after `reshape`
+    (token models need one; None for convolutional networks).
+    """
+
+    def __init__(
+        self,
+        name: str,
+        model: torch.nn.Module,
+        preprocess: Preprocessing,
+        class_names: Sequence[str],
+        target_layer: torch.nn.Module,
+        reshape: Callable[[torch.Tensor], torch.Tensor] | None = None,
+        precision: str | None = "f32",
+        digest: str = "",
+    ):
+        self.name = name
+        self.model = model.eval().requires_grad_(False)
+        self.preprocess = preprocess
+        self.class_names = tuple(class_names)
+        self.target_layer = target_layer
+        self.reshape = reshape or (lambda features: features)
+        self.precision = precision
+        self.digest = digest
+        self.passes = Passes()
+
+    @property
+    def size(self) -> int:
+        """Side S of the square input."""
+        return self.preprocess.size
+
+    @cached_property
+    def _forward(self) -> compiled.Forward:
+        if self.precision is None:
+            return compiled.eager_forward(self.model)
+        # only a network whose weights are pinned by a hash has an identity to cache under
+        name = f"{self.name}-{self.digest[:16]}-{self.size}.xml"
+        cache = weights.cache_dir() / "compiled" / name if self.digest else None
+        return compiled.fastest_forward(self.model, self.size, self.precision, cache)
+
+    def logits(self, images: torch.Tensor | np.ndarray) -> np.ndarray:
+        """(B, 3, S, S) -> (B, K) float32 logits, in batches of at most `BATCH` images."""
+        images = np.asarray(images, dtype=np.float32)
+        self.passes.forward += len(images)
+        parts = [self._forward(images[i : i + BATCH]) for i in range(0, len(images), BATCH)]
+        return np.concatenate(parts)
+
+    def differentiable(self, images: torch.Tensor) -> torch.Tensor:
+        """(B, 3, S, S) -> (B, K) logits that carry gradients; counted as forward and backward."""
+        self.passes.forward += len(images)
+        self.passes.backward += len(images)
+        return self.model(images)
+
+    def predict(self, image: np.ndarray) -> tuple[int, float]:
+        """Top-1 class of an (H, W, 3) uint8 image and its softmax probability."""
+        logits = self.logits(self.preprocess(image)[None])[0].astype(np.float64)
+        probabilities = np.exp(logits - logits.max())
+        best = int(probabilities.argmax())
+        return best, float(probabilities[best] / probabilities.sum())
+
+    def class_index(self, target: int | str) -> int:
+        """The index of a class given by index or by its exact name."""
+        if isinstance(target, str):
+            if target not in self.class_names:
+                raise InputError(f"unknown class {target!r}: {self.name} has no class of that name")
+            return self.class_names.index(target)
+        if not 0 <= target < len(self.class_names):
+            raise InputError(
+                f"class index {target} is outside 0..{len(self.class_names) - 1} of {self.name}"
+            )
+        return int(target)
+
+
+def efficientnet_lite0(precision: str | None = "f32") -> FrozenClassifier:
+    """EfficientNet-Lite0, the embedded quick default (top-1 0.75 on ImageNet-1k).
+
+    Target layer: the activated output of the last convolution, (1280, 7, 7).
+    """
+    model = timm.create_model("tf_efficientnet_lite0")
+    model.load_state_dict(weights.efficientnet_lite0_state(model.state_dict()), strict=True)
+    preprocess = Preprocessing(224, mean=(0.5,) * 3, std=(0.5,) * 3)
+    return FrozenClassifier(
+        "efficientnet_lite0",
+        model,
+        preprocess,
+        _IMAGENET_CATEGORIES,
+        model.bn2,
+        precision=precision,
+        digest=weights.WEIGHTS["efficientnet_lite0"].sha256,
+    )
+
+
+def resnet50(precision: str | None = "f32") -> FrozenClassifier:
+    """ResNet-50 with the Keras ImageNet-1k weights (top-1 0.749), the paper's architecture.
+
+    torchvision's network with the two changes that these weights ask for: batch norm's epsilon is
+    1e-3, and the stride of the first block of layers 2-4 sits on its first convolution. Target
+    layer: `layer4`, (2048, 7, 7).
+    """
+    model = torchvision.models.resnet50(weights=None)
+    for module in model.modules():
+        if isinstance(module, torch.nn.BatchNorm2d):
+            module.eps = 1e-3
+    for layer in (model.layer2, model.layer3, model.layer4):
+        layer[0].conv1.stride, layer[0].conv2.stride = (2, 2), (1, 1)
+    model.load_state_dict(weights.resnet50_state(), strict=True)
+    mean = (103.939, 116.779, 123.68)
+    preprocess = Preprocessing(224, mean, (1.0,) * 3, scale=1.0, bgr=True)
+    return FrozenClassifier(
+        "resnet50",
+        model,
+        preprocess,
+        _IMAGENET_CATEGORIES,
+        model.layer4,
+        precision=precision,
+        digest=weights.WEIGHTS["resnet50"].sha256,
+    )
+
+
+CLASSIFIERS = {"efficientnet_lite0": efficientnet_lite0, "resnet50": resnet50}
+
+
+def load_classifier(name: str, precision: str | None = "f32") -> FrozenClassifier:
+    """A classifier by name; `precision` "f32" or "bf16" compiles its forward, None runs eagerly."""
+    if name not in CLASSIFIERS:
+        raise InputError(f"unknown classifier {name!r}; known: {', '.join(CLASSIFIERS)}")
+    if precision not in (None, "f32", "bf16"):
+        raise InputError(f"unknown precision {precision!r}; known: 'f32', 'bf16', None (eager)")
+    return CLASSIFIERS[name](precision)

@@ -1,0 +1,99 @@
+"""A compiled forward pass whose logits are checked once against eager execution."""
+
+import os
+import warnings
+from collections.abc import Callable
+from pathlib import Path
+
+import numpy as np
+import torch
+
+Forward = Callable[[np.ndarray], np.ndarray]
+
+# Largest difference from the eager logits, in units of their standard deviation over classes.
+# Float32 kernels differ by their order of summation alone; bfloat16 keeps 8 bits of mantissa.
+TOLERANCE = {"f32": 1e-3, "bf16": 0.2}
+
+
+def eager_forward(model: torch.nn.Module) -> Forward:
+    """(B, 3, S, S) float32 -> (B, K) float32 logits, by the model itself without gradients."""
+    device = next(model.parameters()).device
+
+    def forward(batch: np.ndarray) -> np.ndarray:
+        with torch.inference_mode():
+            return model(torch.from_numpy(batch).to(device)).float().cpu().numpy()
+
+    return forward
+
+
+def openvino_forward(
+    model: torch.nn.Module, size: int, precision: str = "f32", cache: Path | None = None
+) -> Forward:
+    """The same function compiled by OpenVINO for this CPU.
+
+    `cache` (an .xml path) keeps the converted graph, since the conversion takes seconds.
+    """
+    import openvino as ov
+
+    core = ov.Core()
+    if cache is not None and cache.exists():
+        graph = core.read_model(cache)
+    else:
+        graph = _convert(ov, model, size)
+        if cache is not None:
+            _save(ov, graph, cache)
+    options = {
+        "INFERENCE_PRECISION_HINT": precision,
+        "PERFORMANCE_HINT": "LATENCY",
+        "INFERENCE_NUM_THREADS": torch.get_num_threads(),
+    }
+    compiled = core.compile_model(graph, "CPU", options)
+
+    def forward(batch: np.ndarray) -> np.ndarray:
+        # a copy: OpenVINO's output buffer is overwritten by the next call
+        return np.array(compiled(np.ascontiguousarray(batch))[0], dtype=np.float32)
+
+    return forward
+
+
+def _convert(ov, model: torch.nn.Module, size: int):
+    graph = ov.convert_model(model, example_input=torch.zeros(1, 3, size, size))
+    graph.reshape([-1, 3, size, size])
+    return graph
+
+
+def _save(ov, graph, cache: Path) -> None:
+    """Write the graph's two files under temporary names and rename them, the .xml last."""
+    cache.parent.mkdir(parents=True, exist_ok=True)
+    part = cache.with_name(f"{cache.stem}.{os.getpid()}.part.xml")
+    ov.save_model(graph, part, compress_to_fp16=False)
+    os.replace(part.with_suffix(".bin"), cache.with_suffix(".bin"))
+    os.replace(part, cache)
+
+
+def disagreement(forward: Forward, reference: Forward, size: int) -> float:
+    """Largest |difference| of the logits on a fixed probe, over their standard deviation."""
+    probe = np.random.default_rng(0).normal(0, 1, (2, 3, size, size)).astype(np.float32)
+    expected, found = reference(probe), forward(probe)
+    return float(np.abs(expected - found).max() / (expected.std() + 1e-12))
+
+
+def fastest_forward(
+    model: torch.nn.Module, size: int, precision: str = "f32", cache: Path | None = None
+) -> Forward:
+    """OpenVINO's forward where it agrees with eager execution, else eager with a warning."""
+    reference = eager_forward(model)
+    try:
+        forward = openvino_forward(model, size, precision, cache)
+        error = disagreement(forward, reference, size)
+    except Exception as reason:  # any failure of an optional accelerator means: go without it
+        warnings.warn(f"compiled forward not available, running eagerly: {reason}", stacklevel=2)
+        return reference
+    if not error <= TOLERANCE[precision]:
+        warnings.warn(
+            f"compiled logits differ from eager ones by {error:.3g} standard deviations "
+            f"(allowed {TOLERANCE[precision]}), running eagerly",
+            stacklevel=2,
+        )
+        return reference
+    return forward
