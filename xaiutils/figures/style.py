@@ -1,0 +1,96 @@
+"""What all figures share: type sizes, colours of maps and masks, overlays, intervals, captions."""
+
+from collections.abc import Iterator
+from contextlib import contextmanager
+
+import matplotlib.pyplot as plt
+import numpy as np
+import pandas as pd
+import seaborn as sns
+from matplotlib.axes import Axes
+from matplotlib.figure import Figure
+from skimage.measure import find_contours
+
+from xaiutils.maps import peak
+from xaiutils.names import COLOURS, title
+
+MAP = "magma"  # perceptually uniform, dark is low
+TRUTH = "#00e5ff"  # outline of the ground truth
+MASK = "#ffd400"  # fill of a predicted mask
+PEAK = "#ff2d2d"  # the red dot of the paper's Figure 2
+RC = {
+    "font.size": 9,
+    "axes.titlesize": 9.5,
+    "axes.labelsize": 9,
+    "axes.spines.top": False,
+    "axes.spines.right": False,
+    "figure.titlesize": 11,
+    "figure.titleweight": "bold",
+    "legend.frameon": False,
+    "savefig.facecolor": "white",
+    "pdf.fonttype": 42,  # text stays text
+}
+
+
+@contextmanager
+def style() -> Iterator[None]:
+    """The project's look, for the figures drawn inside; nothing global is changed."""
+    with sns.axes_style("ticks"), plt.rc_context(RC):
+        yield
+
+
+def picture(ax: Axes, image: np.ndarray) -> None:
+    """An image (H, W, 3) without axes."""
+    ax.imshow(image)
+    ax.set(xticks=[], yticks=[])
+    sns.despine(ax=ax, left=True, bottom=True)
+
+
+def heat(
+    ax: Axes, image: np.ndarray, map: np.ndarray, alpha: float = 0.6, dot: bool = True
+) -> None:
+    """A map (H, W) in [0, 1] over its image in grey; the red dot is the map's maximum."""
+    picture(ax, np.repeat(image.mean(axis=2, keepdims=True).astype(np.uint8), 3, axis=2))
+    if not np.isfinite(map).all():
+        ax.text(0.5, 0.5, "flat map", ha="center", va="center", transform=ax.transAxes)
+        return
+    ax.imshow(map, cmap=MAP, vmin=0, vmax=1, alpha=alpha)
+    if dot:
+        x, y = peak(map)
+        ax.plot(x, y, "o", color=PEAK, markeredgecolor="white", markersize=6)
+
+
+def fill(ax: Axes, mask: np.ndarray, colour: str = MASK, alpha: float = 0.55) -> None:
+    """A mask (H, W) bool as a translucent colour with its outline."""
+    rgba = np.zeros((*mask.shape, 4))
+    rgba[mask] = (*plt.matplotlib.colors.to_rgb(colour), alpha)
+    ax.imshow(rgba)
+    outline(ax, mask, colour, 1.0)
+
+
+def outline(ax: Axes, mask: np.ndarray, colour: str = TRUTH, width: float = 1.2) -> None:
+    """The border of a mask (H, W) bool."""
+    for line in find_contours(np.pad(mask, 1).astype(float), 0.5):
+        ax.plot(line[:, 1] - 1, line[:, 0] - 1, color=colour, linewidth=width)
+    height, width_px = mask.shape
+    ax.set(xlim=(-0.5, width_px - 0.5), ylim=(height - 0.5, -0.5))
+
+
+def intervals(ax: Axes, table: pd.DataFrame, y: str = "cue") -> None:
+    """A row a cue: the mean as a point in the cue's colour with its 95 % interval, first on top.
+
+    `table` has the columns `y`, mean, low, high (see `statistics.summary`).
+    """
+    rows = np.arange(len(table))
+    colours = [COLOURS.get(cue, "#333333") for cue in table[y]]
+    ax.hlines(rows, table["low"], table["high"], colors=colours, linewidth=2)
+    ax.scatter(table["mean"], rows, c=colours, s=34, zorder=3)
+    ax.set_yticks(rows, [title(cue) for cue in table[y]])
+    ax.set_ylim(len(table) - 0.5, -0.5)
+    ax.grid(axis="x", color="#dddddd", linewidth=0.6)
+    ax.set_axisbelow(True)
+
+
+def caption(figure: Figure, text: str) -> None:
+    """A small line under the figure: n, classifier, segmenter, settings (study.caption())."""
+    figure.text(0.01, -0.01, text, ha="left", va="top", fontsize=7.5, color="#555555")

@@ -1,0 +1,49 @@
+"""How cues are called, ordered and coloured, the same in every table and figure."""
+
+# The explainers by family: gradient-weighted and score-weighted CAMs, gradients, perturbations.
+# Colour-blind safe (Okabe-Ito and Paul Tol's muted set), one hue a family, darker to lighter.
+_CUES = {
+    "gradcam": ("Grad-CAM", "#0072b2"),
+    "gradcam++": ("Grad-CAM++", "#56b4e9"),
+    "scorecam": ("Score-CAM", "#117733"),
+    "fasterscorecam": ("Faster-Score-CAM", "#44aa99"),
+    "ig": ("Integrated Gradients", "#d55e00"),
+    "vargrad": ("VarGrad", "#e69f00"),
+    "occlusion": ("Occlusion", "#882255"),
+    "kernelshap": ("KernelSHAP", "#aa4499"),
+    "lime": ("LIME", "#cc79a7"),
+    "fused-weighted": ("Fused, weighted", "#000000"),
+    "fused-mean": ("Fused, mean", "#555555"),
+    "fused-max": ("Fused, maximum", "#888888"),
+    "fused-random": ("Fused, random weights", "#bbbbbb"),
+    "floor:centre point": ("Floor: centre point", "#999933"),
+    "floor:centre box": ("Floor: centre box", "#999933"),
+    "floor:random points": ("Floor: random points", "#999933"),
+    "ceiling:click": ("Ceiling: one click", "#332288"),
+    "ceiling:five clicks": ("Ceiling: five clicks", "#332288"),
+    "ceiling:true box": ("Ceiling: true box", "#332288"),
+}
+
+ORDER: tuple[str, ...] = tuple(_CUES)
+TITLES: dict[str, str] = {cue: title for cue, (title, _) in _CUES.items()}
+COLOURS: dict[str, str] = {cue: colour for cue, (_, colour) in _CUES.items()}
+
+SEGMENTER_TITLES = {
+    "embedded_sam": "embedded SAM",
+    "sam2": "SAM2",
+    "grabcut": "GrabCut",
+    "random_walker": "random walker",
+    "threshold": "Otsu threshold",
+}
+CLASSIFIER_TITLES = {"efficientnet_lite0": "EfficientNet-Lite0", "resnet50": "ResNet-50"}
+
+
+def title(cue: str) -> str:
+    """The printed name of a cue; an unknown one prints as it is."""
+    return TITLES.get(cue, cue)
+
+
+def in_order(cues) -> list[str]:
+    """Cues in the order of the paper's Table 2, then fusions, floors and ceilings, then others."""
+    present = list(dict.fromkeys(cues))
+    return [c for c in ORDER if c in present] + [c for c in present if c not in TITLES]

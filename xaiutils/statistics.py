@@ -1,0 +1,55 @@
+"""Means over images with bootstrap intervals."""
+
+from collections.abc import Sequence
+
+import numpy as np
+import pandas as pd
+from scipy.stats import bootstrap
+
+LEVEL = 0.95
+RESAMPLES = 2000
+
+
+def mean_interval(values, level: float = LEVEL) -> tuple[float, float, float]:
+    """(mean, low, high): the mean over images and its percentile bootstrap interval.
+
+    NaN values (undefined) are excluded. The interval is NaN below two values, and has no width
+    where all values are equal. Resampling is seeded: equal values give equal intervals.
+    """
+    x = np.asarray(values, dtype=np.float64)
+    x = x[np.isfinite(x)]
+    if x.size < 2:
+        return (float(x.mean()) if x.size else float("nan")), float("nan"), float("nan")
+    found = bootstrap(
+        (x,),
+        np.mean,
+        confidence_level=level,
+        n_resamples=RESAMPLES,
+        method="percentile",
+        rng=np.random.default_rng(0),
+    ).confidence_interval
+    return float(x.mean()), float(found.low), float(found.high)
+
+
+def summary(table: pd.DataFrame, by: str | Sequence[str], value: str = "value") -> pd.DataFrame:
+    """One row a group with n (defined values), undefined (how many are NaN), mean, low, high."""
+    keys = [by] if isinstance(by, str) else list(by)
+    rows = []
+    for group, part in table.groupby(keys, sort=False, observed=True):
+        x = part[value].to_numpy(dtype=np.float64)
+        mean, low, high = mean_interval(x)
+        defined = int(np.isfinite(x).sum())
+        rows.append([*group, defined, len(x) - defined, mean, low, high])
+    return pd.DataFrame(rows, columns=[*keys, "n", "undefined", "mean", "low", "high"])
+
+
+def paired_difference(table: pd.DataFrame, a: str, b: str, value: str = "value", cue: str = "cue"):
+    """Mean of a - b over the images that have both, with its interval: (mean, low, high, n).
+
+    `table` has the columns sample, `cue` and `value`; `a` and `b` are two of its cues.
+    """
+    wide = table[table[cue].isin([a, b])].pivot(index="sample", columns=cue, values=value)
+    if a not in wide or b not in wide:
+        return float("nan"), float("nan"), float("nan"), 0
+    difference = (wide[a] - wide[b]).dropna()
+    return *mean_interval(difference), len(difference)
