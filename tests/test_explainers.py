@@ -14,6 +14,7 @@ from pytorch_grad_cam import ScoreCAM as LibraryScoreCAM
 from pytorch_grad_cam.utils.model_targets import ClassifierOutputTarget
 from scipy.stats import spearmanr
 
+from xaiutils.classifiers import Passes
 from xaiutils.errors import InputError
 from xaiutils.explainers import (
     EXPLAINERS,
@@ -414,7 +415,7 @@ def test_the_classifier_and_the_input_are_left_as_they_were(small, small_images,
 
 @pytest.mark.parametrize("name", EXPLAINERS)
 def test_passes_are_counted(small, small_images, name):
-    small.passes.forward = small.passes.backward = 0
+    small.passes = Passes()
     quick(name).explain(small, small_images[:1], [0], np.random.default_rng(0))
     expected = {
         "gradcam": (1, 1),
@@ -433,12 +434,18 @@ def test_passes_are_counted(small, small_images, name):
         assert 0 < small.passes.forward <= 62
 
 
-def test_the_explainers_of_one_query_share_the_forward(small, small_images):
+def test_the_explainers_of_one_query_share_the_forward(small, small_images, monkeypatch):
+    calls = []
+    monkeypatch.setattr(
+        type(small), "differentiable", lambda self, x: calls.append(len(x)) or self.model(x)
+    )
     query = Query(small, small_images[0], 0)
-    small.passes.forward = 0
-    for name in ("gradcam", "gradcam++"):
+    small.passes = Passes()
+    for name in ("gradcam", "gradcam++", "fasterscorecam"):
         quick(name).attribute(query, None)
-    assert small.passes.forward == 1
+    assert calls == [1]  # computed once
+    assert small.passes.backward == 2  # and charged to the two that found it there
+    assert small.passes.seconds > 0
 
 
 def test_presets_name_known_settings_and_are_described():

@@ -51,10 +51,20 @@ class Preprocessing:
 
 @dataclass
 class Passes:
-    """How many images went forward through the network, and how many backward."""
+    """How many images went forward through the network, and how many backward.
+
+    Passes that an explanation shares with an earlier one count too; `seconds` is the time that
+    the sharing saved it.
+    """
 
     forward: int = 0
     backward: int = 0
+    seconds: float = 0.0
+
+    def add(self, forward: int, backward: int = 0, seconds: float = 0.0) -> None:
+        self.forward += forward
+        self.backward += backward
+        self.seconds += seconds
 
 
 class FrozenClassifier:
@@ -104,14 +114,13 @@ class FrozenClassifier:
     def logits(self, images: torch.Tensor | np.ndarray) -> np.ndarray:
         """(B, 3, S, S) -> (B, K) float32 logits, in batches of at most `BATCH` images."""
         images = np.asarray(images, dtype=np.float32)
-        self.passes.forward += len(images)
+        self.passes.add(len(images))
         parts = [self._forward(images[i : i + BATCH]) for i in range(0, len(images), BATCH)]
         return np.concatenate(parts)
 
     def differentiable(self, images: torch.Tensor) -> torch.Tensor:
         """(B, 3, S, S) -> (B, K) logits that carry gradients; counted as forward and backward."""
-        self.passes.forward += len(images)
-        self.passes.backward += len(images)
+        self.passes.add(len(images), len(images))
         return self.model(images)
 
     def predict(self, image: np.ndarray) -> tuple[int, float]:

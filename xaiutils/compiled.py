@@ -81,19 +81,27 @@ def disagreement(forward: Forward, reference: Forward, size: int) -> float:
 def fastest_forward(
     model: torch.nn.Module, size: int, precision: str = "f32", cache: Path | None = None
 ) -> Forward:
-    """OpenVINO's forward where it agrees with eager execution, else eager with a warning."""
-    reference = eager_forward(model)
+    """OpenVINO's forward where it agrees with eager execution, else eager with a warning.
+
+    A cached graph that is damaged or of other weights is thrown away and converted anew.
+    """
+    cached = cache is not None and cache.exists()
     try:
-        forward = openvino_forward(model, size, precision, cache)
-        error = disagreement(forward, reference, size)
-    except Exception as reason:  # any failure of an optional accelerator means: go without it
-        warnings.warn(f"compiled forward not available, running eagerly: {reason}", stacklevel=2)
-        return reference
+        return _checked_forward(model, size, precision, cache)
+    except Exception as reason:  # whatever an optional accelerator dies of: go without it
+        if cached:
+            cache.unlink()
+            return fastest_forward(model, size, precision, cache)
+        warnings.warn(f"no compiled forward, running eagerly: {reason}", stacklevel=2)
+        return eager_forward(model)
+
+
+def _checked_forward(model, size: int, precision: str, cache: Path | None) -> Forward:
+    forward = openvino_forward(model, size, precision, cache)
+    error = disagreement(forward, eager_forward(model), size)
     if not error <= TOLERANCE[precision]:
-        warnings.warn(
+        raise ValueError(
             f"compiled logits differ from eager ones by {error:.3g} standard deviations "
-            f"(allowed {TOLERANCE[precision]}), running eagerly",
-            stacklevel=2,
+            f"(allowed {TOLERANCE[precision]})"
         )
-        return reference
     return forward

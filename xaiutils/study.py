@@ -23,11 +23,19 @@ import pandas as pd
 from tqdm.auto import tqdm
 
 from xaiutils import __version__
-from xaiutils.classifiers import CLASSIFIERS, FrozenClassifier, load_classifier
+from xaiutils.classifiers import CLASSIFIERS, FrozenClassifier, Passes, load_classifier
 from xaiutils.datasets import Dataset, Sample, load_dataset
 from xaiutils.errors import InputError
 from xaiutils.evaluation import Evaluation, evaluate, to_image
-from xaiutils.explainers import EXPLAINERS, Explainer, Query, describe, make_explainer, saliency
+from xaiutils.explainers import (
+    EXPLAINERS,
+    PRESETS,
+    Explainer,
+    Query,
+    describe,
+    make_explainer,
+    saliency,
+)
 from xaiutils.fusion import FUSIONS
 from xaiutils.names import CLASSIFIER_TITLES, SEGMENTER_TITLES, in_order
 from xaiutils.prompting import PROMPTINGS
@@ -104,6 +112,7 @@ class StudyConfig:
 
     def __post_init__(self):
         _known("classifier", [self.classifier], CLASSIFIERS)
+        _known("preset", [self.preset], PRESETS)
         _known("explainer", self.explainers, EXPLAINERS)
         _known("fusion", self.fusions, FUSIONS)
         _known("prompting", self.promptings, PROMPTINGS)
@@ -425,11 +434,10 @@ class Run:
 
     def compute(self, query: Query, explainer: Explainer, id: str):
         """One explanation: ({seconds, forward, backward}, {map})."""
-        passes = self.classifier.passes
-        passes.forward = passes.backward = 0
+        passes = self.classifier.passes = Passes()
         start = time.perf_counter()
         raw = explainer.attribute(query, stream(self.config.seed, id, explainer.name))
-        seconds = time.perf_counter() - start
+        seconds = time.perf_counter() - start + passes.seconds
         if not np.isfinite(raw).all():
             raise ValueError(f"{explainer.title} gave a map that is not finite")
         meta = {"seconds": seconds, "forward": passes.forward, "backward": passes.backward}

@@ -1,8 +1,8 @@
 """What every explainer is, and what the explainers of one image share."""
 
+import time
 from abc import ABC, abstractmethod
 from dataclasses import dataclass
-from functools import cached_property
 from typing import ClassVar
 
 import numpy as np
@@ -62,11 +62,23 @@ class Query:
         self.image = image.detach().float()
         self.target = classifier.class_index(target)
         self._superpixels: dict[int, np.ndarray] = {}
+        self._captured: Captured | None = None
+        self._capture_seconds = 0.0
 
-    @cached_property
+    @property
     def captured(self) -> Captured:
-        """Shared by Grad-CAM, Grad-CAM++ and Score-CAM: one pass for the three."""
-        return capture(self.classifier, self.image, self.target)
+        """Shared by the CAM family: one pass for all of them.
+
+        Each is charged for it all the same (`Passes`), so that what an explanation costs does not
+        depend on which others were computed before it.
+        """
+        if self._captured is None:
+            start = time.perf_counter()
+            self._captured = capture(self.classifier, self.image, self.target)
+            self._capture_seconds = time.perf_counter() - start
+        else:
+            self.classifier.passes.add(1, 1, self._capture_seconds)
+        return self._captured
 
     def superpixels(self, count: int) -> np.ndarray:
         """(S, S) labels 0..K-1 of about `count` superpixels, shared by LIME and KernelSHAP."""

@@ -1,0 +1,111 @@
+"""Figures and tables on disk."""
+
+import os
+
+import matplotlib.pyplot as plt
+import numpy as np
+import pandas as pd
+import pytest
+from PIL import Image
+
+from xaiutils import report
+from xaiutils.errors import InputError
+from xaiutils.report import output_folder, save_figure, save_table
+
+
+@pytest.fixture
+def fig():
+    fig, ax = plt.subplots(figsize=(4, 3))
+    ax.imshow(np.arange(12).reshape(3, 4))
+    ax.set_title("a title")
+    yield fig
+    plt.close(fig)
+
+
+def test_the_default_folder_is_figures_by_study(tmp_path, monkeypatch):
+    assert report.FIGURES.name == "figures"
+    assert (report.FIGURES.parent / "pyproject.toml").exists()
+    monkeypatch.setattr(report, "FIGURES", tmp_path / "figures")
+    assert output_folder("demo") == tmp_path / "figures" / "demo"
+    assert (tmp_path / "figures" / "demo").is_dir()
+
+
+def test_a_given_folder_is_taken_as_it_is(tmp_path, monkeypatch):
+    assert output_folder("demo", tmp_path / "a" / "b") == tmp_path / "a" / "b"
+    monkeypatch.chdir(tmp_path)
+    assert output_folder("demo", "c") == tmp_path / "c"
+
+
+def test_a_figure_becomes_png_and_pdf(fig, tmp_path):
+    assert save_figure(fig, tmp_path, "f") is None
+    assert sorted(path.name for path in tmp_path.iterdir()) == ["f.pdf", "f.png"]
+    with Image.open(tmp_path / "f.png") as image:
+        image.load()
+        assert image.info["dpi"] == pytest.approx((150, 150), abs=0.1)
+        # 4 x 3 inches trimmed to what is drawn
+        assert 400 < image.width < 600 and 300 < image.height < 450
+    assert (tmp_path / "f.pdf").read_bytes().startswith(b"%PDF")
+    assert plt.fignum_exists(fig.number)
+
+
+def test_equal_figures_give_equal_bytes(fig, tmp_path):
+    save_figure(fig, tmp_path, "a")
+    save_figure(fig, tmp_path, "b")
+    for suffix in ("png", "pdf"):
+        assert (tmp_path / f"a.{suffix}").read_bytes() == (tmp_path / f"b.{suffix}").read_bytes()
+    assert b"CreationDate" not in (tmp_path / "a.pdf").read_bytes()
+
+
+def test_a_table_is_returned_and_has_its_index_where_it_says_something(tmp_path):
+    plain = pd.DataFrame({"cue": ["lime"], "iou": [1 / 3]})
+    assert save_table(plain, tmp_path, "plain") is plain
+    assert (tmp_path / "plain.csv").read_bytes() == b"cue,iou\nlime,0.333333\n"
+    save_table(plain.set_index("cue"), tmp_path, "indexed")
+    assert (tmp_path / "indexed.csv").read_bytes() == b"cue,iou\nlime,0.333333\n"
+
+
+def test_undefined_numbers_stay_undefined(tmp_path):
+    save_table(pd.DataFrame({"a": [np.nan, 0.0], "b": [1, 2]}), tmp_path, "t")
+    assert np.isnan(pd.read_csv(tmp_path / "t.csv")["a"][0])
+
+
+def test_a_name_with_a_folder_is_refused(fig, tmp_path):
+    with pytest.raises(InputError, match=r"'../f.png' cannot name"):
+        save_figure(fig, tmp_path, "../f")
+
+
+def test_a_folder_that_cannot_be_made_is_named(tmp_path):
+    (tmp_path / "file").write_text("")
+    with pytest.raises(InputError, match="file/demo: figures and tables cannot be written"):
+        output_folder("demo", tmp_path / "file" / "demo")
+
+
+@pytest.mark.skipif(os.geteuid() == 0, reason="root may write everywhere")
+def test_a_read_only_folder_is_named(fig, tmp_path):
+    tmp_path.chmod(0o555)
+    for write in (
+        lambda: output_folder("demo", tmp_path),
+        lambda: save_figure(fig, tmp_path, "f"),
+        lambda: save_table(pd.DataFrame({"a": [1]}), tmp_path, "t"),
+    ):
+        with pytest.raises(InputError, match=str(tmp_path)):
+            write()
+
+
+def test_a_missing_folder_is_named(fig, tmp_path):
+    with pytest.raises(InputError, match="nowhere: figures and tables cannot be written"):
+        save_figure(fig, tmp_path / "nowhere", "f")
+
+
+def test_a_failed_write_leaves_the_old_file_and_no_other(fig, tmp_path, monkeypatch):
+    (tmp_path / "f.png").write_bytes(b"old")
+
+    def savefig(path, **options):
+        path.write_bytes(b"half")
+        raise OSError(28, "No space left on device")
+
+    monkeypatch.setattr(fig, "savefig", savefig)
+    with pytest.raises(InputError, match="No space left on device"):
+        save_figure(fig, tmp_path, "f")
+    assert [path.name for path in tmp_path.iterdir()] == ["f.png"]
+    assert (tmp_path / "f.png").read_bytes() == b"old"

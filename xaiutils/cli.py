@@ -1,0 +1,186 @@
+"""python -m xaiutils weights | run | figures | list
+
+Heavy imports stand inside the commands, so that --help answers at once.
+"""
+
+import argparse
+import sys
+from dataclasses import replace
+from pathlib import Path
+
+from xaiutils.errors import InputError
+
+# options of `run` that are fields of StudyConfig, by their own names
+OVERRIDES = (
+    "name",
+    "dataset",
+    "root",
+    "split",
+    "limit",
+    "classifier",
+    "preset",
+    "explainers",
+    "segmenters",
+    "seed",
+)
+
+
+def main(argv: list[str] | None = None) -> int:
+    """Exit status: 0 done, 1 a notebook failed, 2 bad input (one line on stderr), 130 Ctrl-C."""
+    args = parser().parse_args(argv)
+    try:
+        return args.command(args)
+    except InputError as error:
+        print(f"error: {error}", file=sys.stderr)
+        return 2
+    except KeyboardInterrupt:
+        print("interrupted: what was computed is kept; run again to go on", file=sys.stderr)
+        return 130
+
+
+def parser() -> argparse.ArgumentParser:
+    top = argparse.ArgumentParser(
+        prog="python -m xaiutils",
+        description="Can a saliency map be trusted as a segmentation cue?",
+    )
+    commands = top.add_subparsers(required=True, metavar="command")
+    _add_weights(commands)
+    _add_run(commands)
+    _add_figures(commands)
+    listing = commands.add_parser("list", help="every name that the other commands take")
+    listing.set_defaults(command=list_names)
+    return top
+
+
+def _add_weights(commands) -> None:
+    weights = commands.add_parser("weights", help="fetch and verify the embedded weights")
+    weights.add_argument("names", nargs="*", help="default: all of them")
+    weights.set_defaults(command=fetch_weights)
+
+
+def _add_run(commands) -> None:
+    run = commands.add_parser(
+        "run",
+        help="run a study: explanations, masks, tables",
+        description="Run a study, or a variant of it under a --name of its own. What an "
+        "earlier run has computed is not computed again.",
+    )
+    run.add_argument("--study", default="demo", help="the study to run or to start from (demo)")
+    run.add_argument("--name", help="the variant's name: its folder, and --study for `figures`")
+    run.add_argument("--dataset", help='"folder" for your own images')
+    run.add_argument("--root", type=_absolute, help="folder of the data set (images/, masks/)")
+    run.add_argument("--split", help="split of the data set")
+    run.add_argument("--limit", type=int, help="only the first images")
+    run.add_argument("--classifier")
+    run.add_argument("--preset", help="fast or full: how many samples the explainers take")
+    run.add_argument("--explainers", type=_names, help="names with commas between")
+    run.add_argument("--segmenters", type=_names, help="names with commas between")
+    run.add_argument("--seed", type=int)
+    run.set_defaults(command=run_study)
+
+
+def _add_figures(commands) -> None:
+    figures = commands.add_parser("figures", help="run a study, then the notebooks, headless")
+    figures.add_argument("--study", default="demo")
+    figures.add_argument("--notebooks", type=_names, help="names or beginnings: 01,03 (all)")
+    figures.add_argument("--figures", help="output folder (figures/<study>)")
+    figures.add_argument("--timeout", type=float, default=1800, help="seconds a notebook (1800)")
+    figures.add_argument(
+        "-p",
+        dest="parameters",
+        nargs=2,
+        action="append",
+        default=[],
+        metavar=("NAME", "VALUE"),
+        help="another parameter of the notebooks (a JSON value, else text)",
+    )
+    figures.set_defaults(command=draw_figures)
+
+
+def _names(text: str) -> tuple[str, ...]:
+    return tuple(name.strip() for name in text.split(",") if name.strip())
+
+
+def _absolute(text: str) -> str:
+    """Notebooks run in another folder than this command: relative paths would not find it."""
+    return str(Path(text).expanduser().absolute())
+
+
+def fetch_weights(args: argparse.Namespace) -> int:
+    from xaiutils.weights import prepare
+
+    prepare(args.names or None)
+    return 0
+
+
+def run_study(args: argparse.Namespace) -> int:
+    from xaiutils import study as studies
+
+    given = {key: getattr(args, key) for key in OVERRIDES if getattr(args, key) is not None}
+    if given:
+        study = studies.run_study(variant(args.study, given))
+    else:
+        study = studies.open_study(args.study)
+    print(f"{study.name}: {study.caption()}; tables in {study.folder}")
+    errors = study.table("errors")
+    for row in errors.head(5).itertuples():
+        print(f"  {row.sample} {row.stage} {row.cue}: {row.message}", file=sys.stderr)
+    if len(errors):
+        print(f"  {len(errors)} failures in all: table 'errors'", file=sys.stderr)
+    return 0
+
+
+def variant(study: str, given: dict[str, object]):
+    """The configuration of a named study with some fields replaced, under another name."""
+    from xaiutils.study import STUDIES
+
+    if study not in STUDIES:
+        raise InputError(f"--study {study!r}: a variant starts from one of {', '.join(STUDIES)}")
+    if given.get("name", study) in STUDIES:
+        raise InputError("a study with settings of its own needs a --name of its own")
+    return replace(STUDIES[study], **given)
+
+
+def draw_figures(args: argparse.Namespace) -> int:
+    from xaiutils.batch import find_notebooks, run_notebooks
+
+    outcomes = run_notebooks(
+        args.study,
+        find_notebooks(args.notebooks),
+        args.figures,
+        args.timeout,
+        {name: _value(text) for name, text in args.parameters},
+    )
+    return 1 if any(outcome.reason for outcome in outcomes) else 0
+
+
+def _value(text: str) -> object:
+    import json
+
+    try:
+        return json.loads(text)
+    except ValueError:
+        return text
+
+
+def list_names(args: argparse.Namespace) -> int:
+    from xaiutils.classifiers import CLASSIFIERS
+    from xaiutils.datasets import DATASETS
+    from xaiutils.explainers import EXPLAINERS, PRESETS
+    from xaiutils.segmenters import REGISTRY
+    from xaiutils.study import STUDIES, studies_dir
+    from xaiutils.weights import WEIGHTS
+
+    stored = sorted(path.parent.name for path in studies_dir().glob("*/config.json"))
+    rooms = {
+        "explainers": EXPLAINERS,
+        "presets": PRESETS,
+        "classifiers": CLASSIFIERS,
+        "segmenters": REGISTRY,
+        "data sets": DATASETS,
+        "studies": dict.fromkeys([*STUDIES, *stored]),
+        "weights": WEIGHTS,
+    }
+    for room, names in rooms.items():
+        print(f"{room:12} {', '.join(names)}")
+    return 0

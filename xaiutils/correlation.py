@@ -1,0 +1,87 @@
+"""Rank correlation of two quantities that every image has for every cue.
+
+With one value a (image, cue) there are four different questions, and the answers need not agree:
+
+- pooled: over all pairs, whatever image or cue they belong to;
+- across images: given the explainer, on which images does it work? (mean over cues);
+- across explainers: given the image, which explainer works? (mean over images);
+- of the means: which explainer works on average? (one value a cue: few points).
+
+Intervals resample images, since the values of one image are not independent of each other.
+"""
+
+import numpy as np
+import pandas as pd
+from scipy.stats import rankdata
+
+from xaiutils.statistics import LEVEL
+
+RESAMPLES = 1000
+LEVELS: dict[str, str] = {
+    "pooled": "all pairs pooled",
+    "across images": "across images, given the explainer",
+    "across explainers": "across explainers, given the image",
+    "of the means": "of the explainers' means",
+}
+
+
+def spearman(x: np.ndarray, y: np.ndarray) -> float:
+    """Spearman's rank correlation of the pairs where both are finite; ties share their rank.
+
+    NaN below three pairs or where one of the two is constant.
+    """
+    x, y = np.ravel(x), np.ravel(y)
+    keep = np.isfinite(x) & np.isfinite(y)
+    if keep.sum() < 3:
+        return float("nan")
+    x, y = rankdata(x[keep]), rankdata(y[keep])
+    x, y = x - x.mean(), y - y.mean()
+    norm = np.sqrt((x @ x) * (y @ y))
+    return float(np.clip(x @ y / norm, -1, 1)) if norm > 0 else float("nan")
+
+
+def correlations(table: pd.DataFrame, x: str, y: str) -> pd.DataFrame:
+    """Columns level, n (images), pairs, rho, low, high: the four readings and their intervals.
+
+    `table` has the columns sample, cue, `x` and `y`, one row a pair. Percentile bootstrap over
+    images, seeded; NaN below three images.
+    """
+    wide = table.pivot(index="sample", columns="cue", values=[x, y])
+    a, b = (wide[name].to_numpy(dtype=np.float64) for name in (x, y))
+    n, pairs = len(a), int((np.isfinite(a) & np.isfinite(b)).sum())
+    rng = np.random.default_rng(0)
+    draws = [rng.integers(n, size=n) for _ in range(RESAMPLES)] if n >= 3 else []
+    each = np.array([spearman(p, q) for p, q in zip(a, b)])
+    rows = []
+    for level in LEVELS:
+        found = [_rho(level, a[draw], b[draw], each[draw]) for draw in draws]
+        low, high = _percentiles(found)
+        rows.append([level, n, pairs, _rho(level, a, b, each), low, high])
+    return pd.DataFrame(rows, columns=["level", "n", "pairs", "rho", "low", "high"])
+
+
+def _rho(level: str, a: np.ndarray, b: np.ndarray, each: np.ndarray) -> float:
+    """One reading for values (images, cues); `each` are the images' own correlations."""
+    if level == "pooled":
+        return spearman(a, b)
+    if level == "across explainers":
+        return _mean(each)
+    if level == "across images":
+        return _mean(np.array([spearman(p, q) for p, q in zip(a.T, b.T)]))
+    both = np.isfinite(a) & np.isfinite(b)
+    columns = [(_mean(p[keep]), _mean(q[keep])) for p, q, keep in zip(a.T, b.T, both.T)]
+    return spearman(*np.array(columns).T)
+
+
+def _mean(values: np.ndarray) -> float:
+    values = values[np.isfinite(values)]
+    return float(values.mean()) if values.size else float("nan")
+
+
+def _percentiles(values: list[float]) -> tuple[float, float]:
+    finite = [value for value in values if np.isfinite(value)]
+    if not finite:
+        return float("nan"), float("nan")
+    tail = 50 * (1 - LEVEL)
+    low, high = np.percentile(finite, [tail, 100 - tail])
+    return float(low), float(high)

@@ -1,0 +1,78 @@
+"""An executed notebook as one self-contained HTML page, which asks nothing of any other host.
+
+nbconvert's own template loads require.js, MathJax, mermaid and the widgets' manager from public
+servers. Here they are left out: formulas become MathML, which browsers draw by themselves, and
+widgets show as the text that stands beside them.
+"""
+
+import re
+from copy import deepcopy
+from pathlib import Path
+
+from bs4 import BeautifulSoup
+from latex2mathml.converter import convert
+from nbconvert import HTMLExporter
+from nbconvert.filters.markdown_mistune import IPythonRenderer, MarkdownWithMath
+from nbformat import NotebookNode
+
+TEMPLATE = """{% extends 'lab/index.html.j2' %}
+{% block html_head_js %}{% endblock %}
+{% block html_head_js_mathjax %}{% endblock %}
+{% block html_head_js_mermaidjs %}{% endblock %}
+{% block jupyter_widgets %}{% endblock %}
+"""
+WIDGET = "application/vnd.jupyter.widget-view+json"
+MATHML = "http://www.w3.org/1998/Math/MathML"
+# where a page can make the browser fetch something without a click
+REQUESTS = ("script[src]", "link[href]", "img[src]", "iframe[src]", "source[src]", "video[src]")
+
+
+class MathMLRenderer(IPythonRenderer):
+    """Markdown with LaTeX formulas as MathML."""
+
+    def inline_math(self, body: str) -> str:
+        return _mathml(body, "inline")
+
+    def block_math(self, body: str) -> str:
+        return _mathml(body, "block")
+
+    def latex_environment(self, name: str, body: str) -> str:
+        return _mathml(rf"\begin{{{name}}}{body}\end{{{name}}}", "block")
+
+
+def _mathml(latex: str, display: str) -> str:
+    # HTML needs no namespace, and nbconvert makes prefixed tags of it in headings
+    return convert(latex, display=display).replace(f' xmlns="{MATHML}"', "")
+
+
+def to_html(notebook: NotebookNode, title: str, folder: Path) -> str:
+    """The page of an executed notebook; `folder` is where its local images are looked up."""
+
+    def markdown(source: str) -> str:
+        renderer = MathMLRenderer(escape=False, embed_images=True, path=str(folder))
+        return MarkdownWithMath(renderer=renderer).render(source)
+
+    exporter = HTMLExporter(raw_template=TEMPLATE, filters={"markdown2html": markdown})
+    resources = {"metadata": {"name": title, "path": str(folder)}}
+    return exporter.from_notebook_node(_without_widgets(notebook), resources)[0]
+
+
+def _without_widgets(notebook: NotebookNode) -> NotebookNode:
+    notebook = deepcopy(notebook)
+    notebook.metadata.pop("widgets", None)
+    for cell in notebook.cells:
+        for output in cell.get("outputs", []):
+            output.get("data", {}).pop(WIDGET, None)
+    return notebook
+
+
+def remote_sources(html: str) -> list[str]:
+    """What a browser would fetch from elsewhere on opening the page; empty if self-contained."""
+    soup = BeautifulSoup(html, "html.parser")
+    found = [tag.get("src") or tag.get("href") for tag in soup.select(", ".join(REQUESTS))]
+    for style in soup.select("style, [style]"):
+        text = style.get("style") or style.get_text()
+        found += re.findall(r"""(?:url\(|@import)\s*["']?([^"')\s;]+)""", text)
+    for script in soup.select("script:not([src])"):
+        found += re.findall(r"""(?:from|import)\s*\(?["'](https?:[^"']+)""", script.get_text())
+    return [source for source in found if not source.startswith(("data:", "#"))]
