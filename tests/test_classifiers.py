@@ -8,6 +8,7 @@ from conftest import ROOT, SmallNet, frozen
 from xaiutils import compiled
 from xaiutils.classifiers import Preprocessing, load_classifier
 from xaiutils.errors import InputError
+from xaiutils.folding import differentiable_copy
 from xaiutils.images import read_image
 
 SAMPLE = ROOT / "data" / "sample" / "images"
@@ -117,6 +118,45 @@ def test_lite0_knows_the_cat(lite0):
     index, probability = lite0.predict(read_image(SAMPLE / "cat.jpg"))
     assert lite0.class_names[index] == "Egyptian cat"
     assert probability == pytest.approx(0.80, abs=0.02)
+
+
+class WithNorms(torch.nn.Module):
+    """Two convolutions with batch norms that do something; `swapped` calls them out of order."""
+
+    def __init__(self, swapped=False):
+        super().__init__()
+        torch.manual_seed(0)
+        self.conv1, self.bn1 = torch.nn.Conv2d(3, 4, 3), torch.nn.BatchNorm2d(4)
+        self.conv2, self.bn2 = torch.nn.Conv2d(4, 4, 3), torch.nn.BatchNorm2d(4)
+        self.swapped = swapped
+        for norm in (self.bn1, self.bn2):
+            norm.running_mean.normal_()
+            norm.running_var.uniform_(0.5, 2)
+
+    def forward(self, x):
+        first, second = (self.bn2, self.bn1) if self.swapped else (self.bn1, self.bn2)
+        return second(self.conv2(torch.relu(first(self.conv1(x))))).mean((2, 3))
+
+
+def test_folded_batch_norms_leave_logits_and_gradients_as_they_are():
+    with torch.random.fork_rng():
+        model = WithNorms().eval().requires_grad_(False)
+    folded = differentiable_copy(model, 16)
+    assert not any(isinstance(m, torch.nn.BatchNorm2d) for m in folded.modules())
+    x = torch.linspace(-1, 1, 3 * 16 * 16).reshape(1, 3, 16, 16)
+    gradients = []
+    for network in (model, folded):
+        at = x.clone().requires_grad_()
+        gradients.append(torch.autograd.grad(network(at)[0, 1], at)[0])
+    np.testing.assert_allclose(*gradients, atol=1e-6)
+    np.testing.assert_allclose(model(x), folded(x), atol=1e-6)
+
+
+def test_norms_that_only_seem_to_follow_are_noticed_and_left_alone():
+    with torch.random.fork_rng():
+        model = WithNorms(swapped=True).eval().requires_grad_(False)
+    with pytest.warns(UserWarning, match="cannot be folded"):
+        assert differentiable_copy(model, 16) is model
 
 
 @pytest.mark.slow

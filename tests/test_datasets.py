@@ -90,10 +90,10 @@ def test_labels_that_are_no_text(folder):
         load_dataset("folder", root=folder)
 
 
-def test_without_masks_everything_is_void(tmp_path):
+def test_without_masks_the_mask_is_empty(tmp_path):
     save(tmp_path / "images" / "a.jpg", RGB)
     sample = load_dataset("folder", root=tmp_path).load("a")
-    assert not sample.mask.any() and sample.void.all()
+    assert not sample.mask.any() and not sample.void.any()
 
 
 def test_empty_mask_is_loaded(folder):

@@ -266,7 +266,7 @@ def check_artefact(path: Path, before: object = None) -> str:
 
 
 def _stamp(path: Path) -> object:
-    """Changes whenever a file is written or replaced; clocks of file systems may lag behind ours."""
+    """Changes whenever a file is written or replaced; a file system's clock may lag behind ours."""
     return (path.stat().st_mtime_ns, path.stat().st_ino) if path.exists() else None
 
 

@@ -13,6 +13,7 @@ from torchvision.models._meta import _IMAGENET_CATEGORIES
 
 from xaiutils import compiled, weights
 from xaiutils.errors import InputError
+from xaiutils.folding import differentiable_copy
 
 BATCH = 32  # images a forward pass; larger batches are no faster on a CPU and cost memory
 
@@ -118,10 +119,19 @@ class FrozenClassifier:
         parts = [self._forward(images[i : i + BATCH]) for i in range(0, len(images), BATCH)]
         return np.concatenate(parts)
 
+    @cached_property
+    def _differentiable(self) -> torch.nn.Module:
+        if self.precision is None:
+            return self.model
+        return differentiable_copy(self.model, self.size)
+
     def differentiable(self, images: torch.Tensor) -> torch.Tensor:
-        """(B, 3, S, S) -> (B, K) logits that carry gradients; counted as forward and backward."""
+        """(B, 3, S, S) -> (B, K) logits with gradients at the input; counted forward and backward.
+
+        Runs on a copy with folded batch norms: hooks of `model` are not called.
+        """
         self.passes.add(len(images), len(images))
-        return self.model(images)
+        return self._differentiable(images)
 
     def predict(self, image: np.ndarray) -> tuple[int, float]:
         """Top-1 class of an (H, W, 3) uint8 image and its softmax probability."""

@@ -67,10 +67,20 @@ def _rho(level: str, a: np.ndarray, b: np.ndarray, each: np.ndarray) -> float:
     if level == "across explainers":
         return _mean(each)
     if level == "across images":
-        return _mean(np.array([spearman(p, q) for p, q in zip(a.T, b.T)]))
+        return _mean(_columns(a, b))
     both = np.isfinite(a) & np.isfinite(b)
     columns = [(_mean(p[keep]), _mean(q[keep])) for p, q, keep in zip(a.T, b.T, both.T)]
     return spearman(*np.array(columns).T)
+
+
+def _columns(a: np.ndarray, b: np.ndarray) -> np.ndarray:
+    """Spearman of each pair of columns; all at once where nothing is undefined."""
+    if len(a) < 3 or not (np.isfinite(a).all() and np.isfinite(b).all()):
+        return np.array([spearman(p, q) for p, q in zip(a.T, b.T)])
+    x, y = (rankdata(values, axis=0) - (len(a) + 1) / 2 for values in (a, b))
+    norm = np.sqrt((x * x).sum(axis=0) * (y * y).sum(axis=0))
+    with np.errstate(invalid="ignore"):
+        return np.clip((x * y).sum(axis=0) / norm, -1, 1)
 
 
 def _mean(values: np.ndarray) -> float:

@@ -96,14 +96,15 @@ def to_image(map: np.ndarray, shape: tuple[int, int]) -> np.ndarray:
 def segment_cues(result, sample, cues, promptings, segmenters, rng: Rng) -> None:
     """Each cue's prompts through each segmenter; segmenters without points take `dual` regions."""
     for cue, map in cues.items():
-        prompts = {name: PROMPTINGS[name](map, rng(f"{cue} {name}")) for name in promptings}
+        names = dict.fromkeys([*promptings, "dual"])  # the regions of `dual` are always wanted
+        prompts = {name: PROMPTINGS[name](map, rng(f"{cue} {name}")) for name in names}
         for name, segmenter in segmenters.items():
             if name == "threshold":
-                wanted = {"otsu": prompts[promptings[0]]}
+                wanted = {"otsu": prompts["dual"]}
             elif takes_regions(segmenter):
-                wanted = {"dual": PROMPTINGS["dual"](map, rng(f"{cue} dual"))}
+                wanted = {"dual": prompts["dual"]}
             else:
-                wanted = prompts
+                wanted = {prompting: prompts[prompting] for prompting in promptings}
             for prompting, prompt in wanted.items():
                 segment(result, sample, cue, prompting, name, segmenter, prompt)
 

@@ -91,13 +91,16 @@ class StudyConfig:
 
     `settings` overrides single settings of explainers: {"lime": {"samples": 500}}.
     `segmenters` maps names to their options: {"embedded_sam": {"runtime": "openvino"}}.
-    `limit` takes the first images only. `precision` is that of the compiled classifier.
+    `limit` takes the first images only. `precision` is that of the compiled classifier. `reading`
+    and `logit` say what a sample is and which class is explained (see `load_dataset`).
     """
 
     name: str = "demo"
     dataset: str = "sample"
     root: str | None = None
     split: str | None = None
+    reading: str = "class"
+    logit: str = "given"
     limit: int | None = None
     classifier: str = "efficientnet_lite0"
     precision: str | None = "f32"
@@ -189,7 +192,10 @@ class Study:
 
     @cached_property
     def dataset(self) -> Dataset:
-        return load_dataset(self.config.dataset, self.config.root, self.config.split)
+        config = self.config
+        return load_dataset(
+            config.dataset, config.root, config.split, reading=config.reading, logit=config.logit
+        )
 
     @property
     def has_arrays(self) -> bool:
@@ -317,6 +323,10 @@ def run_study(config: StudyConfig, progress: bool = True) -> Study:
     if not ids:
         raise InputError(f"data set {config.dataset!r} has no samples")
     index, rows = {}, {table: [] for table in TABLES}
+    for reason, skipped in dataset.skipped.items():
+        rows["errors"] += [
+            {"sample": id, **_error("skipped", "", InputError(reason))} for id in skipped
+        ]
     run = Run(study)
     total = len(ids) * (len(config.explainers) + 1)
     with tqdm(total=total, desc=config.name, unit="unit", disable=not progress, delay=2) as bar:
@@ -324,10 +334,20 @@ def run_study(config: StudyConfig, progress: bool = True) -> Study:
             for table, found in run.one(id, index, bar):
                 rows[table] += [{"sample": id, **row} for row in found]
     if not rows["samples"]:
-        reason = rows["errors"][0]["message"] if rows["errors"] else "no reason recorded"
+        failed = [row for row in rows["errors"] if row["stage"] != "skipped"]
+        reason = failed[0]["message"] if failed else "no reason recorded"
         raise InputError(f"study {config.name!r}: no image could be processed; the first: {reason}")
     _write(study, index, rows)
     return study
+
+
+def chosen_class(sample: Sample, probabilities: np.ndarray) -> int:
+    """The class that is explained: the sample's own, the likeliest candidate, or the top-1."""
+    if sample.target is not None:
+        return sample.target
+    if sample.candidates:
+        return max(sample.candidates, key=lambda index: probabilities[index])
+    return int(probabilities.argmax())
 
 
 class Run:
@@ -374,13 +394,14 @@ class Run:
 
     def describe(self, sample: Sample) -> tuple[int, dict]:
         """The class that is explained and the sample's row; one forward pass, kept as a unit."""
-        path = self.units / sample.id / f"sample.{self.key(sample, sample.target)}.npz"
+        key = self.key(sample, sample.target, sample.candidates, sample.label, sample.mask)
+        path = self.units / sample.id / f"sample.{key}.npz"
         unit = read_unit(path)
         if unit is None:
             logits = self.classifier.logits(self.classifier.preprocess(sample.image)[None])[0]
             p = np.exp(logits.astype(np.float64) - logits.max())
             p /= p.sum()
-            target = int(p.argmax()) if sample.target is None else sample.target
+            target = chosen_class(sample, p)
             names = self.classifier.class_names
             valid = ~sample.void
             row = {

@@ -20,7 +20,7 @@ def estimate(mean: float, low: float = np.nan, high: float = np.nan, sign: bool 
     text = form.format(mean)
     if np.isfinite(low) and np.isfinite(high):
         text += f" [{form.format(low)}, {form.format(high)}]"
-    return text
+    return text.replace("-", "−")
 
 
 def percent(mean: float, low: float = np.nan, high: float = np.nan) -> str:

@@ -36,7 +36,8 @@ def capture(classifier: FrozenClassifier, image: torch.Tensor, target: int) -> C
     try:
         with torch.enable_grad():
             x = image.detach()[None].clone().requires_grad_()
-            score = classifier.differentiable(x)[0, target]
+            classifier.passes.add(1, 1)
+            score = classifier.model(x)[0, target]  # not the folded copy: it has other layers
             (gradient,) = torch.autograd.grad(score, kept["features"])
             features = classifier.reshape(kept["features"].detach())
     finally:

@@ -1,0 +1,72 @@
+"""Data sets of images with object masks, behind one `load_dataset(name, root, split)`."""
+
+from collections.abc import Callable
+from pathlib import Path
+
+from xaiutils.datasets.base import LOGITS, READINGS, Dataset, Sample
+from xaiutils.datasets.cub import load_cub200
+from xaiutils.datasets.folder import load_folder
+from xaiutils.datasets.kvasir import load_kvasir_seg, load_kvasir_sessile
+from xaiutils.datasets.sample import SAMPLE_ROOT, load_sample
+from xaiutils.datasets.usis10k import load_usis10k
+from xaiutils.datasets.voc import load_voc2012
+from xaiutils.errors import InputError
+
+__all__ = ["DATASETS", "SAMPLE_ROOT", "Dataset", "Sample", "load_dataset"]
+
+DATASETS: dict[str, Callable[[str | Path | None, str | None, str, str], Dataset]] = {
+    "sample": load_sample,
+    "folder": load_folder,
+    "voc2012": load_voc2012,
+    "cub200": load_cub200,
+    "usis10k": load_usis10k,
+    "kvasir-seg": load_kvasir_seg,
+    "kvasir-sessile": load_kvasir_sessile,
+}
+
+
+def load_dataset(
+    name: str,
+    root: str | Path | None = None,
+    split: str | None = None,
+    *,
+    reading: str = "class",
+    logit: str = "given",
+) -> Dataset:
+    """A data set by name.
+
+    - "sample": the bundled photographs (`data/sample`, described in its manifest.csv), each file
+      checked against its SHA-256 at every load. No split.
+    - "folder": `root`/images/* with `root`/masks/<same stem>.*, and optionally `root`/labels.csv
+      (columns file, label, imagenet_index). Without a masks folder the masks are empty, so that
+      every metric against them is NaN, while maps are still compared with each other. No split.
+    - "voc2012": split train, val (default) or trainval.
+    - "cub200": split train, test (default) or all.
+    - "usis10k": split train, val or test (default).
+    - "kvasir-seg", "kvasir-sessile": all images; split train or val where the authors' lists are.
+
+    The official layouts are in the modules of this package. root is the folder that holds the
+    layout or what `fetch_dataset` unpacked.
+
+    reading: "class" gives one sample per image and class (voc2012, usis10k), all else being
+    background; "binary" one per image, all objects against the background. The other data sets
+    have one object class an image, so that both are the same. In a binary sample the mapped logit
+    may stand for some of the mask's classes only.
+
+    logit: "given" takes the ImageNet class that the data set itself states (sample, folder) and
+    None elsewhere; "predicted" is None everywhere, the classifier's top-1; "mapped" takes it from
+    the versioned tables (`datasets.mappings`): `Sample.candidates`, and `Sample.target` if there
+    is one only. Samples without a mapped class are skipped and counted in `Dataset.skipped`, as
+    are listed images whose image or mask is missing.
+
+    Raises InputError for an unknown name, reading or logit, a root or split that does not fit, a
+    layout that cannot be used, and if no sample is left; what is wrong with one sample only is
+    raised when that sample is loaded.
+    """
+    if name not in DATASETS:
+        raise InputError(f"unknown data set '{name}': choose one of {', '.join(DATASETS)}")
+    if reading not in READINGS:
+        raise InputError(f"unknown reading '{reading}': choose {' or '.join(READINGS)}")
+    if logit not in LOGITS:
+        raise InputError(f"unknown logit '{logit}': choose one of {', '.join(LOGITS)}")
+    return DATASETS[name](root, split, reading, logit)

@@ -1,0 +1,92 @@
+"""A folder of one's own: images/, masks/ of the same names, and optionally labels.csv."""
+
+from pathlib import Path
+
+import numpy as np
+
+from xaiutils.datasets.base import (
+    Dataset,
+    Sample,
+    Survey,
+    check_size,
+    imagenet_index,
+    images_by_stem,
+    is_image,
+    no_split,
+    read_csv,
+    with_logit,
+)
+from xaiutils.errors import InputError
+from xaiutils.images import read_image, read_mask
+
+
+def load_folder(root: str | Path | None, split: str | None, reading: str, logit: str) -> Dataset:
+    if root is None:
+        raise InputError("data set 'folder' needs root: the folder that holds images/ and masks/")
+    root = Path(root)
+    no_split("folder", split)
+    images = images_by_stem(root / "images")
+    given = _read_labels(root / "labels.csv", images)
+
+    def read(id: str) -> Sample:
+        label, target = given.get(id, ("object", None))
+        return read_pair(id, images[id], mask_of(id, root), label, target)
+
+    labels = {id: (given.get(id, ("object", None))[0],) for id in images}
+    classes = tuple(dict.fromkeys(label for (label,) in labels.values()))
+    dataset = Dataset("folder", tuple(images), read, classes=classes, labels=labels)
+    return with_logit(dataset, {id: target for id, (_, target) in given.items()}, logit)
+
+
+def read_pair(
+    id: str, image_path: Path, mask_path: Path | None, label: str, target: int | None
+) -> Sample:
+    """A sample from two files; without a mask file the mask is empty: measures of it are NaN."""
+    image = read_image(image_path)
+    if mask_path is None:
+        empty = np.zeros(image.shape[:2], bool)
+        return Sample(id, image, empty, empty.copy(), label, target)
+    mask, void = read_mask(mask_path)
+    check_size(mask, mask_path, image, image_path)
+    return Sample(id, image, mask, void, label, target)
+
+
+def mask_of(id: str, root: Path) -> Path | None:
+    folder = root / "masks"
+    if not folder.is_dir():
+        return None
+    candidates = sorted(p for p in folder.iterdir() if p.stem == id and is_image(p))
+    if not candidates:
+        raise InputError(f"{folder / id}.png: no such mask (nor with another image suffix)")
+    if len(candidates) > 1:
+        names = " and ".join(str(path) for path in candidates)
+        raise InputError(f"{names}: two masks of one image; remove one of them")
+    return candidates[0]
+
+
+def survey_folder(root: str | Path) -> Survey:
+    """images/ against masks/, by name."""
+    survey = Survey()
+    folders = Path(root) / "images", Path(root) / "masks"
+    survey.problems += [f"{folder}: no such folder" for folder in folders if not folder.is_dir()]
+    if survey.problems:
+        return survey
+    images, masks = ({p.stem: p for p in sorted(f.iterdir()) if is_image(p)} for f in folders)
+    survey.problems += [f"{images[i]}: an image without a mask" for i in images if i not in masks]
+    survey.problems += [f"{masks[i]}: a mask without an image" for i in masks if i not in images]
+    survey.images = len(images)
+    return survey
+
+
+def _read_labels(path: Path, images: dict[str, Path]) -> dict[str, tuple[str, int | None]]:
+    """Label and ImageNet index by id; an image that the file leaves out is called "object"."""
+    if not path.exists():
+        return {}
+    ids = {image.name: id for id, image in images.items()} | {id: id for id in images}
+    labels = {}
+    for row in read_csv(path, ("file", "label")):
+        if row["file"] not in ids:
+            raise InputError(f"{path}: '{row['file']}' is not in {path.parent / 'images'}")
+        index = imagenet_index(row.get("imagenet_index") or "", path)
+        labels[ids[row["file"]]] = (row["label"] or "object", index)
+    return labels

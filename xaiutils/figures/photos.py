@@ -1,0 +1,118 @@
+"""Photographs in figures: which ones, in what grid, and what stands there without them."""
+
+import textwrap
+
+import matplotlib.pyplot as plt
+import numpy as np
+from matplotlib.axes import Axes
+from matplotlib.figure import Figure
+
+from xaiutils.figures.style import style
+from xaiutils.maps import otsu, threshold
+from xaiutils.study import Study
+from xaiutils.tables import singles
+
+WIDTH = 7.1  # inches: 18 cm, so that type sizes are those on paper
+
+
+def photographs(study: Study, k: int) -> list[str]:
+    """k sample ids, evenly spaced from the photograph on which the explainers agree most to the
+    one on which they agree least (mean pairwise IoU of their thresholded maps); k = 1: the most.
+
+    A rule, so that nobody picks the photographs; samples without a pair come last.
+    """
+    pairs = study.table("agreement")
+    iou = pairs[pairs["metric"] == "iou"].groupby("sample")["value"].mean()
+    ranked = iou.reindex(study.sample_ids).sort_values(ascending=False, kind="stable").index
+    places = np.linspace(0, len(ranked) - 1, min(k, len(ranked))).round().astype(int)
+    return [ranked[place] for place in places]
+
+
+def explainers(study: Study) -> list[str]:
+    """The study's explainers in the paper's order, without fusions."""
+    return singles(study.cues)
+
+
+def seed(study: Study, id: str, cue: str, void: np.ndarray) -> np.ndarray:
+    """The map of a cue thresholded by Otsu outside `void`: (H, W) bool; empty for a flat map."""
+    map = study.saliency(id, cue)
+    return threshold(map, otsu(map, ~void)) & ~void
+
+
+def grid(
+    shapes: list[tuple[int, int]],
+    columns: int,
+    width: float = WIDTH,
+    left: float = 0.42,
+    head: float = 0.4,
+    feet: tuple[float, ...] = (0.06,),
+    gap: float = 0.05,
+) -> tuple[Figure, np.ndarray]:
+    """A figure with a row of equal panels for each image shape (H, W); its axes (rows, columns).
+
+    All panels are as wide as each other and as high as their image needs, so that no image is cut
+    or distorted. left, head, feet and gap are inches: left of the rows for their labels, above all
+    for the columns' titles, below each row for its text (repeated over the rows), between columns.
+    """
+    w = (width - left - gap * (columns - 1)) / columns
+    heights = [w * h / max(image_width, 1) for h, image_width in shapes]
+    below = [feet[row % len(feet)] for row in range(len(shapes))]
+    total = head + sum(heights) + sum(below)
+    figure = plt.figure(figsize=(width, total), dpi=120)
+    axes = np.empty((len(shapes), columns), dtype=object)
+    top = total - head
+    for row, height in enumerate(heights):
+        bottom = (top - height) / total
+        for column in range(columns):
+            x = (left + column * (w + gap)) / width
+            axes[row, column] = figure.add_axes([x, bottom, w / width, height / total])
+        top -= height + below[row]
+    return figure, axes
+
+
+def row_label(ax: Axes, text: str, size: float = 9) -> None:
+    """The name of a row, upright at its left, wrapped to the height of the row."""
+    height = ax.get_position().height * ax.figure.get_figheight()
+    fitting = int(height / (0.62 * size / 72))
+    lines = textwrap.wrap(text, max(fitting, 5), break_long_words=False)
+    ax.set_ylabel("\n".join(lines[:2]), fontsize=size)
+
+
+def headline(figure: Figure, text: str) -> None:
+    """The figure's title, above it, wrapped to its width: what is seen, computed from the data."""
+    lines = textwrap.fill(text, int(11.2 * figure.get_figwidth()))
+    height = figure.get_figheight()
+    figure.text(0.01, 1 + 0.08 / height, lines, fontsize=11, fontweight="bold", va="bottom")
+
+
+def below(
+    figure: Figure, text: str, handles: list | None = None, columns: int = 4, skip: float = 0.06
+) -> None:
+    """What stands under a figure, `skip` inches down: a legend of `handles`, if any, and the
+    caption, wrapped to the figure's width."""
+    height = figure.get_figheight()
+    if handles:
+        place = {"loc": "upper left", "bbox_to_anchor": (0, -skip / height)}
+        legend = figure.legend(handles=handles, ncol=columns, fontsize=8.5, **place)
+        legend.set_in_layout(False)  # it stands outside: the panels need not make room
+        skip += 0.1 + 0.19 * -(-len(handles) // columns)
+    lines = textwrap.fill(text, int(15.5 * figure.get_figwidth()), break_on_hyphens=False)
+    figure.text(0.01, -skip / height, lines, va="top", fontsize=8, color="#555555")
+
+
+def signed(value: float) -> str:
+    """Two digits with a sign, a true minus: "+0.53", "−0.12"; no sign for a zero."""
+    text = f"{value:+.2f}"
+    return "0.00" if float(text) == 0 else text.replace("-", "−")
+
+
+def not_stored(study: Study, what: str) -> Figure:
+    """A small figure that says why pictures are missing: the study has its tables only."""
+    with style():
+        figure = plt.figure(figsize=(WIDTH, 0.7), dpi=120)
+        text = (
+            f"{what}: study {study.name!r} is stored without its maps and masks; "
+            "run it where its images are to see them."
+        )
+        figure.text(0.01, 0.5, textwrap.fill(text, 100), va="center", fontsize=9)
+    return figure
