@@ -26,7 +26,15 @@ from xaiutils.section4 import (
 )
 from xaiutils.statistics import mean_interval, summary
 from xaiutils.study import Study
-from xaiutils.verdicts import count, estimate, not_tested, percent, verdict, verdict_table
+from xaiutils.verdicts import (
+    count,
+    estimate,
+    not_tested,
+    percent,
+    possessive,
+    verdict,
+    verdict_table,
+)
 
 REFINERS = ("embedded_sam", "sam2", "grabcut", "random_walker")
 FIGURE4 = ("gradcam", "scorecam", "ig", "lime")  # one of each family; the paper names none
@@ -167,7 +175,7 @@ def seed_sentence(table: pd.DataFrame, found: pd.DataFrame) -> str:
             f"than any threshold of the map in {percent(row.above_oracle)}."
         )
         if row.missed:
-            text += f" Of {row.missed} seeds with an IoU below 0.2, {row.rescued} end above 0.5."
+            text += f" Seeds with an IoU below 0.2: {row.missed}; of these end above 0.5: {row.rescued}."
         said.append(text)
     return "\n".join(said)
 
@@ -199,9 +207,9 @@ def refinement_sentence(found: pd.DataFrame) -> str:
         gain = estimate(best["mean"], best["low"], best["high"], sign=True)
         said.append(
             f"- **{SEGMENTER_TITLES[name]}**: **{estimate(part['mean'].mean(), sign=True)}** on "
-            f"average over the explainers; better with an interval above zero for "
-            f"{count(better, n, 'explainers')}, worse with one below zero for "
-            f"{count(worse, n, 'explainers')}; most for {title(best['cue'])} ({gain})."
+            f"average over the explainers; clearly better for {count(better, n, 'explainers')}, "
+            f"clearly worse for {count(worse, n, 'explainers')}; the largest gain is "
+            f"{possessive(title(best['cue']))} ({gain})."
         )
     return "\n".join(said)
 

@@ -248,7 +248,7 @@ def _rank_interval(values: np.ndarray, printed: pd.Series, resamples: int):
     defined = np.isfinite(values)
     means = (counts @ np.where(defined, values, 0)) / np.maximum(counts @ defined, 1e-12)
     rho = _correlation(rankdata(means, axis=1), ranks(printed.to_numpy(float)))
-    if n < 2:
+    if n < 2 or not np.isfinite(rho[1:]).any():
         return float(rho[0]), float("nan"), float("nan")
     tail = 50 * (1 - LEVEL)
     low, high = np.nanpercentile(rho[1:], [tail, 100 - tail])

@@ -2,25 +2,32 @@
 
 A handful of photographs cannot support or refute a claim about a data set. What they can show is a
 direction, and that is all that is printed: `direction: for`, `direction: against` or `direction:
-open` (the 95 % interval holds both). A claim that the study has no data for is `not tested here`,
+open` (the 95 % interval holds both, or there are fewer than five images). A claim that the study has no data for is `not tested here`,
 with the reason.
 """
 
 import numpy as np
 import pandas as pd
 
+FEWEST = 5  # images below which a bootstrap interval is not believed
 COLUMNS = ["claim", "the paper says", "measured", "n", "estimate", "low", "high", "verdict"]
 
 
-def estimate(mean: float, low: float = np.nan, high: float = np.nan, sign: bool = False) -> str:
+def estimate(
+    mean: float, low: float = np.nan, high: float = np.nan, sign: bool = False, digits: int = 2
+) -> str:
     """ "0.55 [0.48, 0.61]", without the interval where it is undefined; "undefined" for NaN."""
     if not np.isfinite(mean):
         return "undefined"
-    form = "{:+.2f}" if sign else "{:.2f}"
-    text = form.format(mean)
-    if np.isfinite(low) and np.isfinite(high):
-        text += f" [{form.format(low)}, {form.format(high)}]"
-    return text.replace("-", "−")
+    values = [mean, low, high] if np.isfinite(mean + low + high) else [mean]
+    text = [number(value, digits, sign) for value in values]
+    return text[0] if len(text) == 1 else f"{text[0]} [{text[1]}, {text[2]}]"
+
+
+def number(value: float, digits: int = 2, sign: bool = False) -> str:
+    """Fixed digits with a true minus; zero has no minus: "0.00", never "−0.00"."""
+    value = round(value, digits) + 0.0
+    return f"{value:{'+' if sign else ''}.{digits}f}".replace("-", "−")
 
 
 def percent(mean: float, low: float = np.nan, high: float = np.nan) -> str:
@@ -55,7 +62,9 @@ def verdict(
 ) -> list:
     """One row: `found` is (estimate, low, high, n), the claim holds in [at_least, at_most]."""
     value, low, high, n = found
-    points = direction(low, high, at_least, at_most)
+    if not np.isfinite(value):
+        return not_tested(claim, says, "not measured in this study")
+    points = direction(low, high, at_least, at_most) if n >= FEWEST else "direction: open"
     return [claim, says, measured, n, value, low, high, points]
 
 
@@ -70,11 +79,9 @@ def verdict_table(rows: list[list]) -> pd.DataFrame:
     return pd.DataFrame(rows, columns=COLUMNS)
 
 
-def listed(names: list[str]) -> str:
-    """ "a", "a and b", "a, b and c"; "none" for nothing."""
-    if len(names) < 2:
-        return names[0] if names else "none"
-    return f"{', '.join(names[:-1])} and {names[-1]}"
+def possessive(name: str) -> str:
+    """ "Grad-CAM's", "Integrated Gradients'"."""
+    return f"{name}'" if name.endswith("s") else f"{name}'s"
 
 
 def count(k: int, n: int, of: str) -> str:
@@ -82,3 +89,29 @@ def count(k: int, n: int, of: str) -> str:
     if k == n and n > 1:
         return f"all {n} {of}"
     return f"{k if k else 'none'} of {n} {of}"
+
+
+def as_markdown(
+    table: pd.DataFrame, merge: dict[str, tuple[str, str, str]] | None = None, digits: int = 2
+) -> str:
+    """A table in Markdown, for reading: nothing is cut off, a dash where nothing is known.
+
+    merge: new column -> the columns of an estimate and its interval, which it replaces:
+    {"IoU": ("mean", "low", "high")} prints "0.55 [0.48, 0.61]".
+    """
+    table = table.copy()
+    for name, (mean, low, high) in (merge or {}).items():
+        text = [
+            estimate(*row, digits=digits) if pd.notna(row[0]) else np.nan
+            for row in table[[mean, low, high]].to_numpy(dtype=float)
+        ]
+        table.insert(table.columns.get_loc(mean), name, text)
+        table = table.drop(columns=[mean, low, high])
+    lines = [list(table.columns), ["---"] * len(table.columns), *table.to_numpy(dtype=object)]
+    return "\n".join(f"| {' | '.join(_cell(value, digits) for value in line)} |" for line in lines)
+
+
+def _cell(value: object, digits: int) -> str:
+    if isinstance(value, float):
+        return "–" if np.isnan(value) else number(value, digits)
+    return str(value).replace("|", "\\|")

@@ -14,6 +14,7 @@ from scipy.spatial.distance import squareform
 from xaiutils.figures.photos import (
     WIDTH,
     below,
+    cue_legend,
     explainers,
     grid,
     headline,
@@ -401,6 +402,8 @@ def best_single(localisation: pd.DataFrame) -> str:
 def weight_map(weights: pd.DataFrame, caption: str, fusion: str = "weighted") -> Figure:
     """The weights of one fusion, photograph by photograph, and their spread."""
     wide = weight_table(weights, fusion)
+    if wide.empty:
+        return _note("The study has no fusion, and so no weights.")
     rows = np.arange(len(wide))
     named = len(wide) <= 30
     with style():
@@ -415,7 +418,7 @@ def weight_map(weights: pd.DataFrame, caption: str, fusion: str = "weighted") ->
         ax.set_yticks(rows if named else [], wide.index if named else [])
         ax.set_ylabel("" if named else f"{len(wide)} photographs")
         ax.tick_params(length=0)
-        figure.colorbar(image, ax=ax, label="weight", pad=0.02)
+        figure.colorbar(image, ax=ax, pad=0.02).ax.set_title("weight", fontsize=8)
         _weight_spread(spread, wide)
         headline(figure, weight_title(wide))
         below(figure, f"Right: mean over photographs with 95 % interval, a tick each photograph; "
@@ -423,9 +426,20 @@ def weight_map(weights: pd.DataFrame, caption: str, fusion: str = "weighted") ->
     return figure
 
 
+def _note(text: str) -> Figure:
+    with style():
+        figure = plt.figure(figsize=(WIDTH, 0.5), dpi=120)
+        figure.text(0.01, 0.5, text, va="center")
+    return figure
+
+
 def weight_table(weights: pd.DataFrame, fusion: str = "weighted") -> pd.DataFrame:
-    """Weights of one fusion: a row an image, a column an explainer in the paper's order."""
-    part = weights[weights["fusion"] == fusion]
+    """Weights of one fusion: a row an image, a column an explainer in the paper's order.
+
+    The study's first fusion where it has not the one asked for.
+    """
+    present = weights["fusion"].unique().tolist()
+    part = weights[weights["fusion"] == (fusion if fusion in present else (present or [""])[0])]
     wide = part.pivot(index="sample", columns="explainer", values="weight")
     return wide[in_order(wide.columns)].rename_axis(index=None, columns=None)
 
@@ -453,6 +467,8 @@ def weight_title(wide: pd.DataFrame) -> str:
 def weight_sentences(weights: pd.DataFrame, fusion: str = "weighted") -> str:
     """Who holds the weight, how much it moves from image to image, and the effective number."""
     wide = weight_table(weights, fusion)
+    if wide.empty:
+        return "The study has no fusion, and so no weights."
     mean = wide.mean()
     above = mean[mean > 1 / len(mean)]
     names = ", ".join(title(cue) for cue in above.index)
@@ -635,8 +651,7 @@ def trust(table: pd.DataFrame, caption: str) -> Figure:
             ax.set_ylim(-0.02, 1.02)
         axes[0].set_ylabel("IoU with the object")
         headline(figure, trust_title(found))
-        below(figure, f"A point is one map of one photograph. {caption}",
-              axes[0].get_legend_handles_labels()[0])  # fmt: skip
+        below(figure, f"A point is one map of one photograph. {caption}", cue_legend(table["cue"]))
     return figure
 
 

@@ -12,6 +12,7 @@ from xaiutils.errors import InputError
 from xaiutils.figures.photos import (
     WIDTH,
     below,
+    cue_legend,
     explainers,
     grid,
     headline,
@@ -402,8 +403,8 @@ def window(mask: np.ndarray, share: float = 0.6) -> tuple[int, int, int]:
     h, w = mask.shape
     side = max(round(share * min(h, w)), 1)
     box = box_from_mask(mask) if mask.any() else np.array([0, 0, w - 1, h - 1])
-    x0 = int(np.clip((box[0] + box[2] - side) / 2, 0, w - side))
-    y0 = int(np.clip((box[1] + box[3] - side) / 2, 0, h - side))
+    x0 = int(np.clip((box[0] + box[2] + 1 - side) / 2, 0, w - side))
+    y0 = int(np.clip((box[1] + box[3] + 1 - side) / 2, 0, h - side))
     return x0, y0, side
 
 
@@ -545,7 +546,7 @@ def printed_against_ours(cells: pd.DataFrame, order: pd.DataFrame, caption: str)
             "Vertical: our mean and 95 % interval over photographs. Dashed: equal numbers. "
             f"Printed and ours: {cells['remark'].iloc[0]}. {caption}"
         )
-        below(figure, text, _cue_legend(cells["cue"]))
+        below(figure, text, cue_legend(cells["cue"]))
     return figure
 
 
@@ -555,16 +556,6 @@ def _scatter(ax: Axes, part: pd.DataFrame) -> None:
     ax.vlines(part["printed"], part["low"], part["high"], colors=colours, linewidth=1, alpha=0.6)
     ax.scatter(part["printed"], part["ours"], c=colours, s=26, zorder=3)
     ax.set(xlim=(0.2, 1.03), ylim=(0, 1.03), xticks=[0.25, 0.5, 0.75, 1])
-
-
-def _cue_legend(cues) -> list:
-    present = in_order(cues)
-    return [
-        plt.Line2D(
-            [], [], marker="o", linestyle="", color=COLOURS.get(cue, "#333333"), label=title(cue)
-        )
-        for cue in present
-    ]
 
 
 def _rho_title(order: pd.DataFrame, dataset: str, metric: str) -> str:

@@ -9,6 +9,7 @@ from matplotlib.figure import Figure
 
 from xaiutils.figures.style import style
 from xaiutils.maps import otsu, threshold
+from xaiutils.names import COLOURS, in_order, title
 from xaiutils.study import Study
 from xaiutils.tables import singles
 
@@ -98,6 +99,15 @@ def below(
         skip += 0.1 + 0.19 * -(-len(handles) // columns)
     lines = textwrap.fill(text, int(15.5 * figure.get_figwidth()), break_on_hyphens=False)
     figure.text(0.01, -skip / height, lines, va="top", fontsize=8, color="#555555")
+
+
+def cue_legend(cues) -> list:
+    """A dot in its colour for every cue, for `below`."""
+    dot = {"marker": "o", "linestyle": ""}
+    return [
+        plt.Line2D([], [], color=COLOURS.get(cue, "#333333"), label=title(cue), **dot)
+        for cue in in_order(cues)
+    ]
 
 
 def signed(value: float) -> str:

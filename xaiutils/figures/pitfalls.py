@@ -253,13 +253,19 @@ def rank_chart(order: pd.DataFrame, found: pd.DataFrame, text: str) -> Figure:
         labels = []
         for name in ranks.columns:
             head = heads.get(name, SEGMENTER_TITLES.get(name, name))
-            labels.append(f"{head}\nρ = {rho['rho'][name]:.2f}" if name in rho.index else head)
+            known = name in rho.index and np.isfinite(rho["rho"][name])
+            labels.append(f"{head}\nρ = {estimate(rho['rho'][name])}" if known else head)
         ax.set_xticks(x, labels)
         ax.xaxis.tick_top()
         ax.set(ylim=(len(ranks) + 0.6, 0.4), xlim=(-0.25, len(x) - 0.75))
-        keep = found.set_index("segmenter")["rho"].drop(LABEL_FREE, errors="ignore")
-        headline(figure, f"Refinement keeps the seeds' order of explainers with ρ from "
-                 f"{keep.min():.2f} to {keep.max():.2f}")  # fmt: skip
+        keep = rho["rho"].drop(LABEL_FREE, errors="ignore").dropna()
+        headline(
+            figure,
+            "Refinement keeps the seeds' order of explainers with ρ from "
+            f"{estimate(keep.min())} to {estimate(keep.max())}"
+            if len(keep)
+            else "The order of the explainers, as seeds and refined",
+        )
         below(
             figure,
             "Best on top; in the dots the mean IoU (with the truth; in the last column of a seed "

@@ -43,7 +43,7 @@ from xaiutils.section4 import (
     proxy_segmenter,
 )
 from xaiutils.study import Study, stream
-from xaiutils.verdicts import count, estimate
+from xaiutils.verdicts import count, estimate, possessive
 
 DPI = 120
 FOREGROUND, BACKGROUND = "#ff5a00", "#2f7fff"  # points and regions of the dual cues
@@ -365,7 +365,8 @@ def fused_minus(table: pd.DataFrame, text: str) -> Figure:
         if rival is not None:
             gain = estimate(rival["mean"], rival["low"], rival["high"], sign=True)
             headline(
-                figure, f"Prompting with the fused map instead of {title(rival['cue'])}'s: {gain}"
+                figure,
+                f"Prompting with the fused map instead of {possessive(title(rival['cue']))}: {gain}",
             )
         else:
             headline(figure, "The weighted fusion against every other cue")
