@@ -8,7 +8,7 @@ VENV := .venv
 RUN := $(VENV)/bin/python
 INSTALL := $(RUN) -m pip install --disable-pip-version-check -c constraints.txt
 
-.PHONY: help figures test test-slow lint lab setup sam2 clean
+.PHONY: help figures test test-slow bench lint lab setup sam2 clean
 .DELETE_ON_ERROR:
 
 help:
@@ -16,6 +16,7 @@ help:
 	@echo "                CLASSIFIER=resnet50 for the paper's classifier, STUDY=name for another study"
 	@echo "make test       lint and test (minutes); make test-slow: the rest of the tests"
 	@echo "make lab        JupyterLab on the notebooks"
+	@echo "make bench      time every explanation against the plain libraries (long), and the scaling"
 	@echo "make setup      environment and embedded weights only (the others do it by themselves)"
 	@echo "make sam2       add Meta's SAM2; its checkpoints are downloaded by you"
 	@echo "make clean      remove the demo studies and what tools leave behind"
@@ -29,6 +30,10 @@ test: setup lint
 
 test-slow: setup
 	$(RUN) -m pytest -m slow
+
+bench: setup
+	$(RUN) -m xaiutils.bench
+	$(RUN) -m xaiutils.scaling
 
 lint: $(VENV)/.installed
 	$(RUN) -m ruff check .

@@ -148,3 +148,20 @@ def test_variant_keeps_the_rest_of_the_study():
     assert (config.name, config.seed, config.classifier) == ("mine", 3, "resnet50")
     with pytest.raises(InputError, match="starts from one of demo, "):
         cli.variant("mine", {"name": "other"})
+
+
+def test_data_check_prints_the_problems_and_its_status(tmp_path, capsys):
+    (tmp_path / "images").mkdir()
+    assert cli.main(["data", "check", "kvasir-seg", "--root", str(tmp_path)]) == 1
+    assert str(tmp_path) in capsys.readouterr().out
+
+
+def test_data_fetch_of_an_unknown_name_is_refused(tmp_path, capsys):
+    assert cli.main(["data", "fetch", "voc2021", "--root", str(tmp_path)]) == 2
+    assert "voc2021" in capsys.readouterr().err
+    assert not list(tmp_path.iterdir())
+
+
+def test_reading_and_logit_are_passed_on(ran):
+    cli.main(["run", "--name", "mine", "--reading", "binary", "--logit", "mapped"])
+    assert (ran[0].reading, ran[0].logit) == ("binary", "mapped")

@@ -1,4 +1,4 @@
-"""python -m xaiutils weights | run | figures | list
+"""python -m xaiutils weights | data | run | figures | list
 
 Heavy imports stand inside the commands, so that --help answers at once.
 """
@@ -16,6 +16,8 @@ OVERRIDES = (
     "dataset",
     "root",
     "split",
+    "reading",
+    "logit",
     "limit",
     "classifier",
     "preset",
@@ -45,6 +47,7 @@ def parser() -> argparse.ArgumentParser:
     )
     commands = top.add_subparsers(required=True, metavar="command")
     _add_weights(commands)
+    _add_data(commands)
     _add_run(commands)
     _add_figures(commands)
     listing = commands.add_parser("list", help="every name that the other commands take")
@@ -56,6 +59,20 @@ def _add_weights(commands) -> None:
     weights = commands.add_parser("weights", help="fetch and verify the embedded weights")
     weights.add_argument("names", nargs="*", help="default: all of them")
     weights.set_defaults(command=fetch_weights)
+
+
+def _add_data(commands) -> None:
+    data = commands.add_parser("data", help="fetch a data set, or say what is missing of it")
+    steps = data.add_subparsers(required=True, metavar="step")
+    fetch = steps.add_parser("fetch", help="download, verify, unpack; prints the terms of use")
+    fetch.add_argument("name")
+    fetch.add_argument("--root", type=_absolute, required=True, help="where to put it")
+    fetch.set_defaults(command=fetch_data)
+    check = steps.add_parser("check", help="missing or damaged files; exit status 1 if any")
+    check.add_argument("name")
+    check.add_argument("--root", type=_absolute, required=True, help="folder of the data set")
+    check.add_argument("--full", action="store_true", help="decode every file (slow)")
+    check.set_defaults(command=check_data)
 
 
 def _add_run(commands) -> None:
@@ -70,6 +87,8 @@ def _add_run(commands) -> None:
     run.add_argument("--dataset", help='"folder" for your own images')
     run.add_argument("--root", type=_absolute, help="folder of the data set (images/, masks/)")
     run.add_argument("--split", help="split of the data set")
+    run.add_argument("--reading", help="class: a sample an image and class; binary: one an image")
+    run.add_argument("--logit", help="which class is explained: given, predicted or mapped")
     run.add_argument("--limit", type=int, help="only the first images")
     run.add_argument("--classifier")
     run.add_argument("--preset", help="fast or full: how many samples the explainers take")
@@ -111,6 +130,21 @@ def fetch_weights(args: argparse.Namespace) -> int:
 
     prepare(args.names or None)
     return 0
+
+
+def fetch_data(args: argparse.Namespace) -> int:
+    from xaiutils.fetch import fetch_dataset
+
+    print(f"{args.name} is in {fetch_dataset(args.name, args.root)}")
+    return 0
+
+
+def check_data(args: argparse.Namespace) -> int:
+    from xaiutils.datasets.check import check_dataset
+
+    problems = check_dataset(args.name, args.root, args.full)
+    print("\n".join(problems) if problems else f"{args.name}: complete")
+    return 1 if problems else 0
 
 
 def run_study(args: argparse.Namespace) -> int:

@@ -133,8 +133,8 @@ def gains_sentence(found: pd.Series, ids: list[str], cue: str) -> str:
         return f"{title(cue)} has no pair of masks in this study."
     each = "; ".join(f"{id} {estimate(found[id], sign=True)}" for id in ids)
     return (
-        f"On the photographs shown, SAM changes the IoU of {possessive(title(cue))} mask by: {each}. It is "
-        f"better than Otsu's mask on {int((found > 0).sum())} of all {len(found)} images, and the "
+        f"On the photographs shown, SAM changes the IoU of {possessive(title(cue))} mask by: "
+        f"{each}. It is better than Otsu's mask on {int((found > 0).sum())} of all {len(found)} images, and the "
         f"mean change is **{estimate(*mean_interval(found), sign=True)}**."
     )
 
@@ -185,8 +185,8 @@ def coverage_sentence(table: pd.DataFrame) -> str:
             near = abs(value - SPILL) < 0.005
             where = "at" if near else "above" if value > SPILL else "below"
             said.append(
-                f"**{percent(value, low, high)}** of {possessive(title(cue))} region is spill: a mean "
-                f"{where} the paper's 30 %."
+                f"**{percent(value, low, high)}** of {possessive(title(cue))} region is spill: a "
+                f"mean {where} the paper's 30 %."
             )
     single = truth[(truth["measure"] == "coverage") & (truth["cue"] != FUSED)].dropna(
         subset=["mean"]

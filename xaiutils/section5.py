@@ -175,7 +175,8 @@ def seed_sentence(table: pd.DataFrame, found: pd.DataFrame) -> str:
             f"than any threshold of the map in {percent(row.above_oracle)}."
         )
         if row.missed:
-            text += f" Seeds with an IoU below 0.2: {row.missed}; of these end above 0.5: {row.rescued}."
+            text += f" Seeds with an IoU below 0.2: {row.missed}; of these end above 0.5: "
+            text += f"{row.rescued}."
         said.append(text)
     return "\n".join(said)
 

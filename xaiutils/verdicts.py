@@ -2,8 +2,8 @@
 
 A handful of photographs cannot support or refute a claim about a data set. What they can show is a
 direction, and that is all that is printed: `direction: for`, `direction: against` or `direction:
-open` (the 95 % interval holds both, or there are fewer than five images). A claim that the study has no data for is `not tested here`,
-with the reason.
+open` (the 95 % interval holds both, or there are fewer than five images). A claim that the study
+has no data for is `not tested here`, with the reason.
 """
 
 import numpy as np

@@ -364,10 +364,8 @@ def fused_minus(table: pd.DataFrame, text: str) -> Figure:
         rival = hardest(table, "SAM mask")
         if rival is not None:
             gain = estimate(rival["mean"], rival["low"], rival["high"], sign=True)
-            headline(
-                figure,
-                f"Prompting with the fused map instead of {possessive(title(rival['cue']))}: {gain}",
-            )
+            other = possessive(title(rival["cue"]))
+            headline(figure, f"Prompting with the fused map instead of {other}: {gain}")
         else:
             headline(figure, "The weighted fusion against every other cue")
         below(

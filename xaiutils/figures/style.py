@@ -35,6 +35,8 @@ RC = {
 @contextmanager
 def style() -> Iterator[None]:
     """The project's look, for the figures drawn inside; nothing global is changed."""
+    # a notebook's backend is set up at its first use; in there, leaving would undo half of it
+    plt.get_backend()
     with sns.axes_style("ticks"), plt.rc_context(RC):
         yield
 

@@ -1,0 +1,75 @@
+"""How estimates are printed, and which way they point."""
+
+import numpy as np
+import pandas as pd
+import pytest
+
+from xaiutils import verdicts as v
+
+NAN = float("nan")
+
+
+@pytest.mark.parametrize(
+    ("values", "sign", "text"),
+    [
+        ((0.554, 0.481, 0.606), False, "0.55 [0.48, 0.61]"),
+        ((-0.1, -0.2, 0.0), True, "−0.10 [−0.20, +0.00]"),
+        ((-0.001, NAN, NAN), False, "0.00"),
+        ((NAN, NAN, NAN), False, "undefined"),
+    ],
+)
+def test_estimate(values, sign, text):
+    assert v.estimate(*values, sign=sign) == text
+
+
+def test_percent():
+    assert v.percent(0.305, 0.17, 0.449) == "30 % [17, 45]"
+    assert v.percent(0.5) == "50 %" and v.percent(NAN) == "undefined"
+
+
+@pytest.mark.parametrize(
+    ("low", "high", "at_least", "at_most", "says"),
+    [
+        (0.51, 0.59, 0.5, 0.6, "direction: for"),
+        (0.55, 0.65, 0.5, 0.6, "direction: open"),
+        (0.61, 0.65, 0.5, 0.6, "direction: against"),
+        (0.1, 0.2, 0.3, np.inf, "direction: against"),
+        (-0.1, 0.2, 0.0, np.inf, "direction: open"),
+        (-0.2, -0.1, -np.inf, 0.0, "direction: for"),
+        (NAN, NAN, 0.0, np.inf, "direction: open"),
+    ],
+)
+def test_direction(low, high, at_least, at_most, says):
+    assert v.direction(low, high, at_least, at_most) == says
+
+
+def test_a_verdict_needs_five_images_and_a_value():
+    assert v.verdict("C1", "says", "m", (0.9, 0.8, 1.0, 5), 0.5)[-1] == "direction: for"
+    assert v.verdict("C1", "says", "m", (0.9, 0.8, 1.0, 4), 0.5)[-1] == "direction: open"
+    row = v.verdict("C1", "says", "m", (NAN, NAN, NAN, 0), 0.5)
+    assert row[-1] == "not tested here: not measured in this study"
+    assert v.verdict_table([row]).columns.tolist() == v.COLUMNS
+
+
+def test_words():
+    assert v.count(7, 9, "explainers") == "7 of 9 explainers"
+    assert v.count(9, 9, "explainers") == "all 9 explainers"
+    assert v.count(0, 9, "explainers") == "none of 9 explainers"
+    assert v.possessive("LIME") == "LIME's"
+    assert v.possessive("Integrated Gradients") == "Integrated Gradients'"
+
+
+def test_markdown_cuts_nothing_off_and_merges_intervals():
+    long = "x" * 80
+    table = pd.DataFrame(
+        {"cue": ["a|b", long], "mean": [0.5, NAN], "low": [0.4, NAN], "high": [0.6, NAN], "n": 3}
+    )
+    lines = v.as_markdown(table, {"IoU": ("mean", "low", "high")}).split("\n")
+    assert lines == [
+        "| cue | IoU | n |",
+        "| --- | --- | --- |",
+        "| a\\|b | 0.50 [0.40, 0.60] | 3 |",
+        f"| {long} | – | 3 |",
+    ]
+    assert table.columns.tolist() == ["cue", "mean", "low", "high", "n"]
+    assert v.as_markdown(pd.DataFrame({"x": [-0.123]}), digits=1).endswith("| −0.1 |")
