@@ -172,9 +172,11 @@ def test_sizes():
     assert table["seed"].tolist() == pytest.approx((0.3375 + given.BUMP).tolist())
     found = s5.size_correlations(table).set_index("of")
     assert found["rho"]["final"] == pytest.approx(0.9856, abs=1e-3)  # one tie in the bumps
-    said = s5.size_sentence(table)
+    known = {"sample": list("abcd"), "object_share": [0.1, 0.2, 0.3, 0.4], "seed": [0.1] * 4}
+    said = s5.size_sentence(pd.DataFrame(known | {"final": [0.2, 0.4, 0.8, 0.6]}))
+    assert "**undefined** for the thresholded maps" in said and "**0.80 [" in said
     assert (
-        "smaller half of the objects have a mean IoU of 0.48, those of the larger half 0.51" in said
+        "smaller half of the objects have a mean IoU of 0.30, those of the larger half 0.70" in said
     )
 
 

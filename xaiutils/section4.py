@@ -134,8 +134,8 @@ def gains_sentence(found: pd.Series, ids: list[str], cue: str) -> str:
     each = "; ".join(f"{id} {estimate(found[id], sign=True)}" for id in ids)
     return (
         f"On the photographs shown, SAM changes the IoU of {possessive(title(cue))} mask by: "
-        f"{each}. It is better than Otsu's mask on {int((found > 0).sum())} of all {len(found)} images, and the "
-        f"mean change is **{estimate(*mean_interval(found), sign=True)}**."
+        f"{each}. It is better than Otsu's mask on {int((found > 0).sum())} of all {len(found)} "
+        f"images, and the mean change is **{estimate(*mean_interval(found), sign=True)}**."
     )
 
 
