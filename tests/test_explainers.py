@@ -30,6 +30,7 @@ from xaiutils.explainers.base import Captured
 from xaiutils.explainers.cam import (
     cam,
     channel_masks,
+    channel_scores,
     gradcam_plus_plus_weights,
     gradcam_weights,
     most_varied,
@@ -292,6 +293,18 @@ def test_a_constant_channel_stays_finite_in_score_cam():
     np.testing.assert_array_equal(masks[0], 0)
     assert masks[1].min() == 0
     assert masks[1].max() == pytest.approx(1)
+
+
+def test_dead_channels_share_one_pass_and_change_no_score(small, small_images):
+    query = Query(small, small_images[0], 1)
+    live = query.captured.activations[:3]
+    activations = np.stack([live[0], 0 * live[0], live[1], 0 * live[0] + 2, live[2]])
+    small.passes = Passes()
+    found = channel_scores(query, activations, "logit")
+    assert small.passes.forward == 4
+    one_by_one = [channel_scores(query, channel[None], "logit")[0] for channel in activations]
+    np.testing.assert_allclose(found, one_by_one, atol=1e-6)
+    assert found[1] == found[3] == pytest.approx(small.logits(np.zeros((1, 3, 32, 32)))[0, 1])
 
 
 def test_score_cam_of_a_dead_layer_is_finite(small):

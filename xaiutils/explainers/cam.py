@@ -6,6 +6,7 @@ input; they differ in the weights w_k. Raw maps are non-negative.
 
 from collections.abc import Iterator
 from dataclasses import dataclass
+from itertools import chain
 from typing import ClassVar
 
 import cv2
@@ -15,6 +16,7 @@ from pytorch_grad_cam import GradCAM as LibraryGradCAM
 
 from xaiutils.explainers.base import Captured, Explainer, Query
 from xaiutils.explainers.masked import batches, masked_scores
+from xaiutils.maps import FLAT
 
 
 def cam(weights: np.ndarray, activations: np.ndarray) -> np.ndarray:
@@ -85,7 +87,7 @@ def channel_masks(activations: np.ndarray, size: int) -> Iterator[np.ndarray]:
         )
         low, high = up.amin(dim=(2, 3), keepdim=True), up.amax(dim=(2, 3), keepdim=True)
         # enlarging a constant channel leaves rounding errors that the division would blow up
-        varied = high - low > 1e-6 * torch.maximum(high.abs(), low.abs())
+        varied = high - low > FLAT * torch.maximum(high.abs(), low.abs())
         yield (varied * (up - low) / (high - low + 1e-8))[:, 0].numpy()
 
 
@@ -97,7 +99,7 @@ def softmax(scores: np.ndarray) -> np.ndarray:
 
 @dataclass(frozen=True)
 class ScoreCAM(Explainer):
-    """Score-CAM (Wang et al. 2020; pytorch-grad-cam): one forward pass a channel.
+    """Score-CAM (Wang et al. 2020; pytorch-grad-cam): one forward pass a channel that varies.
 
     The image is masked by each channel and w = softmax(the class's logits), as in the paper and
     the library. Logits of a confident network differ by tens, so that softmax leaves a handful of
@@ -114,11 +116,28 @@ class ScoreCAM(Explainer):
     def attribute(self, query: Query, rng: np.random.Generator) -> np.ndarray:
         activations = most_varied(query.captured.activations, self.max_channels)
         output = "logit" if self.weighting == "softmax" else self.weighting
-        masks = channel_masks(activations, query.classifier.size)
-        weights = masked_scores(query, masks, baseline=0.0, output=output)
+        weights = channel_scores(query, activations, output)
         if self.weighting == "softmax":
             weights = softmax(weights)
         return enlarge(cam(weights, activations), query.classifier.size)
+
+
+def channel_scores(query: Query, activations: np.ndarray, output: str) -> np.ndarray:
+    """(C,) scores of the image masked by each channel.
+
+    Constant channels (after a ReLU half of them may be dead) all have the zero mask: one pass
+    serves them, and the scores are those of a pass each.
+    """
+    spread = np.ptp(activations, axis=(1, 2))
+    varied = spread > FLAT * np.abs(activations).max(axis=(1, 2))
+    size = query.classifier.size
+    masks = channel_masks(activations[varied], size)
+    if not varied.all():
+        masks = chain(masks, [np.zeros((1, size, size), np.float32)])
+    found = masked_scores(query, masks, baseline=0.0, output=output)
+    scores = np.full(len(activations), found[-1])
+    scores[varied] = found[: np.count_nonzero(varied)]
+    return scores
 
 
 @dataclass(frozen=True)
