@@ -9,7 +9,7 @@ import pandas as pd
 import pytest
 from conftest import SmallNet, frozen
 
-from xaiutils import store, study
+from xaiutils import run, store, study
 from xaiutils.datasets import load_dataset
 from xaiutils.errors import InputError
 from xaiutils.statistics import mean_interval, paired_difference, summary
@@ -28,7 +28,7 @@ def config(tmp_path, monkeypatch):
     monkeypatch.setenv("XAIUTILS_STUDIES", str(tmp_path / "studies"))
     model = SmallNet(classes=1000)
     toy = frozen(model, 32, model.features, classes=1000)
-    monkeypatch.setattr(study, "load_classifier", lambda name, precision: toy)
+    monkeypatch.setattr(run, "load_classifier", lambda name, precision: toy)
     return StudyConfig(
         "toy",
         limit=3,
@@ -91,8 +91,8 @@ def test_stored_maps_and_masks_match_the_tables(config):
 def test_a_second_run_computes_nothing(config, monkeypatch):
     first = run_study(config, progress=False)
     before = units(first)
-    monkeypatch.setattr(study, "load_classifier", None)  # calling it would fail
-    monkeypatch.setattr(study, "load_segmenter", None)
+    monkeypatch.setattr(run, "load_classifier", None)  # calling it would fail
+    monkeypatch.setattr(run, "load_segmenter", None)
     second = run_study(config, progress=False)
     assert units(second) == before
     assert_equal_tables(tables(first), tables(second))
@@ -101,18 +101,18 @@ def test_a_second_run_computes_nothing(config, monkeypatch):
 def test_an_interrupted_run_resumes_and_ends_with_the_same_tables(config, monkeypatch):
     whole = tables(run_study(config, progress=False))
     shutil.rmtree(study.studies_dir())
-    compute, done = study.Run.compute, []
+    compute, done = run.Run.compute, []
 
-    def interrupted(run, query, explainer, id):
+    def interrupted(self, query, explainer, id):
         if len(done) == 4:
             raise KeyboardInterrupt
         done.append((id, explainer.name))
-        return compute(run, query, explainer, id)
+        return compute(self, query, explainer, id)
 
-    monkeypatch.setattr(study.Run, "compute", interrupted)
+    monkeypatch.setattr(run.Run, "compute", interrupted)
     with pytest.raises(KeyboardInterrupt):
         run_study(config, progress=False)
-    monkeypatch.setattr(study.Run, "compute", lambda *a: done.append("more") or compute(*a))
+    monkeypatch.setattr(run.Run, "compute", lambda *a: done.append("more") or compute(*a))
     resumed = run_study(config, progress=False)
     assert done.count("more") == 9 - 4
     assert_equal_tables(whole, tables(resumed))
@@ -140,14 +140,14 @@ def test_a_damaged_unit_is_computed_again(config, harm):
 
 
 def test_a_failing_explainer_is_a_row_and_the_rest_goes_on(config, monkeypatch):
-    compute = study.Run.compute
+    compute = run.Run.compute
 
-    def failing(run, query, explainer, id):
+    def failing(self, query, explainer, id):
         if explainer.name == "occlusion" and id == "espresso":
             raise RuntimeError("out of luck")
-        return compute(run, query, explainer, id)
+        return compute(self, query, explainer, id)
 
-    monkeypatch.setattr(study.Run, "compute", failing)
+    monkeypatch.setattr(run.Run, "compute", failing)
     found = run_study(config, progress=False)
     (row,) = found.table("errors").to_dict("records")
     assert row["sample"] == "espresso"
@@ -155,7 +155,7 @@ def test_a_failing_explainer_is_a_row_and_the_rest_goes_on(config, monkeypatch):
     assert row["message"] == "out of luck"
     assert found.table("samples")["sample"].tolist() == ["cat", "espresso", "hens"]
     assert len(found.table("explanations")) == 8
-    monkeypatch.setattr(study.Run, "compute", compute)
+    monkeypatch.setattr(run.Run, "compute", compute)
     assert len(run_study(config, progress=False).table("errors")) == 0  # tried again, and mended
 
 

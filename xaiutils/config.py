@@ -1,0 +1,125 @@
+"""What a study is made of: its configuration, the named studies, the tables it writes."""
+
+import os
+import zlib
+from dataclasses import dataclass
+from pathlib import Path
+
+import numpy as np
+
+from xaiutils.classifiers import CLASSIFIERS
+from xaiutils.errors import InputError
+from xaiutils.explainers import EXPLAINERS, PRESETS, Explainer, make_explainer
+from xaiutils.fusion import FUSIONS
+from xaiutils.names import in_order
+from xaiutils.prompting import PROMPTINGS
+from xaiutils.segmenters import REGISTRY
+
+# Raised when a change in the code changes what units or tables hold: older ones are recomputed.
+SCHEMA = 1
+
+TABLES: dict[str, list[str]] = {
+    "samples": [
+        "sample",
+        "label",
+        "target",
+        "target_name",
+        "probability",
+        "predicted_name",
+        "height",
+        "width",
+        "object_share",
+    ],
+    "explanations": ["sample", "explainer", "settings", "seconds", "forward", "backward"],
+    "localisation": ["sample", "cue", "metric", "value"],
+    "agreement": ["sample", "a", "b", "metric", "value"],
+    "weights": ["sample", "fusion", "explainer", "weight", "rounds", "dropped"],
+    "segmentation": [
+        "sample",
+        "cue",
+        "prompting",
+        "segmenter",
+        "iou",
+        "dice",
+        "score",
+        "seconds",
+    ],
+    "proxy": ["sample", "cue", "reference", "coverage", "spill"],
+    "errors": ["stage", "sample", "cue", "error", "message"],
+}
+
+
+@dataclass(frozen=True)
+class StudyConfig:
+    """What is measured. Equal configurations on equal images give equal tables.
+
+    `settings` overrides single settings of explainers: (("lime", (("samples", 500),)),).
+    `sam_runtime` is what runs the embedded SAM's encoder; `limit` takes the first images only;
+    `precision` is that of the compiled classifier; `reading` and `logit` say what a sample is and
+    which class is explained (see `load_dataset`).
+    """
+
+    name: str = "demo"
+    dataset: str = "sample"
+    root: str | None = None
+    split: str | None = None
+    reading: str = "class"
+    logit: str = "given"
+    limit: int | None = None
+    classifier: str = "efficientnet_lite0"
+    precision: str | None = "f32"
+    preset: str = "fast"
+    explainers: tuple[str, ...] = tuple(EXPLAINERS)
+    settings: tuple[tuple[str, tuple[tuple[str, object], ...]], ...] = ()
+    fusions: tuple[str, ...] = tuple(FUSIONS)
+    promptings: tuple[str, ...] = ("dual", "peak", "points", "box", "literal")
+    segmenters: tuple[str, ...] = ("embedded_sam", "grabcut", "random_walker", "threshold")
+    sam_runtime: str = "openvino"
+    seed: int = 0
+
+    def __post_init__(self):
+        _known("classifier", [self.classifier], CLASSIFIERS)
+        _known("preset", [self.preset], PRESETS)
+        _known("explainer", self.explainers, EXPLAINERS)
+        _known("fusion", self.fusions, FUSIONS)
+        _known("prompting", self.promptings, PROMPTINGS)
+        _known("segmenter", self.segmenters, REGISTRY)
+        if not self.explainers or not self.promptings:
+            raise InputError("a study needs at least one explainer and one prompting")
+        if self.limit is not None and self.limit < 1:
+            raise InputError(f"limit is {self.limit}: it must be at least 1")
+        if not self.name or Path(self.name).name != self.name or self.name.startswith("."):
+            raise InputError(f"study name {self.name!r} cannot name a folder")
+        for explainer, settings in self.settings:
+            make_explainer(explainer, self.preset, **dict(settings))
+
+    def make_explainers(self) -> dict[str, Explainer]:
+        """The explainers with their settings, by name, in the paper's order."""
+        given = {name: dict(settings) for name, settings in self.settings}
+        return {
+            name: make_explainer(name, self.preset, **given.get(name, {}))
+            for name in in_order(self.explainers)
+        }
+
+
+def _known(kind: str, names, known) -> None:
+    for name in names:
+        if name not in known:
+            raise InputError(f"unknown {kind} {name!r}; known: {', '.join(known)}")
+
+
+STUDIES: dict[str, StudyConfig] = {
+    "demo": StudyConfig("demo"),
+    "demo-resnet50": StudyConfig("demo-resnet50", classifier="resnet50"),
+}
+
+
+def studies_dir() -> Path:
+    """Where studies live: `XAIUTILS_STUDIES`, else data/studies of the repository."""
+    given = os.environ.get("XAIUTILS_STUDIES")
+    return Path(given) if given else Path(__file__).resolve().parents[1] / "data" / "studies"
+
+
+def stream(seed: int, *names: str) -> np.random.Generator:
+    """An independent random stream for each purpose, whatever else is computed before it."""
+    return np.random.default_rng([seed, *(zlib.crc32(name.encode()) for name in names)])

@@ -1,0 +1,227 @@
+"""Running a study: every unit that is missing is computed, stored and gathered into tables."""
+
+import json
+import time
+from collections.abc import Iterator
+from dataclasses import asdict
+from functools import cached_property
+from pathlib import Path
+
+import numpy as np
+import pandas as pd
+from tqdm.auto import tqdm
+
+from xaiutils import __version__
+from xaiutils.classifiers import FrozenClassifier, Passes, load_classifier
+from xaiutils.config import SCHEMA, TABLES, StudyConfig, stream
+from xaiutils.datasets import Dataset, Sample
+from xaiutils.errors import InputError
+from xaiutils.evaluation import Evaluation, evaluate
+from xaiutils.explainers import Explainer, Query, describe, saliency
+from xaiutils.segmenters import Segmenter, load_segmenter
+from xaiutils.statistics import summary
+from xaiutils.store import digest, pack, read_unit, write_table, write_text, write_unit
+
+
+def complete(config: StudyConfig, folder: Path, dataset: Dataset, progress: bool = True) -> None:
+    """Compute what is missing of a study and write its tables into `folder`.
+
+    What fails on one image is a row of the errors table; the other images go on. Interrupting
+    loses the unit in flight and nothing else.
+    """
+    ids = dataset.ids[: config.limit]
+    if not ids:
+        raise InputError(f"data set {config.dataset!r} has no samples")
+    index, rows = {}, {table: [] for table in TABLES}
+    for reason, skipped in dataset.skipped.items():
+        rows["errors"] += [
+            {"sample": id, **_error("skipped", "", InputError(reason))} for id in skipped
+        ]
+    run = Run(config, folder, dataset)
+    total = len(ids) * (len(config.explainers) + 1)
+    with tqdm(total=total, desc=config.name, unit="unit", disable=not progress, delay=2) as bar:
+        for id in ids:
+            for table, found in run.one(id, index, bar):
+                rows[table] += [{"sample": id, **row} for row in found]
+    if not rows["samples"]:
+        failed = [row for row in rows["errors"] if row["stage"] != "skipped"]
+        reason = failed[0]["message"] if failed else "no reason recorded"
+        raise InputError(f"study {config.name!r}: no image could be processed; the first: {reason}")
+    _write(config, folder, index, rows)
+
+
+def chosen_class(sample: Sample, probabilities: np.ndarray) -> int:
+    """The class that is explained: the sample's own, the likeliest candidate, or the top-1."""
+    if sample.target is not None:
+        return sample.target
+    if sample.candidates:
+        return max(sample.candidates, key=lambda index: probabilities[index])
+    return int(probabilities.argmax())
+
+
+class Run:
+    """One pass over a study's samples; the models are loaded when the first unit needs them."""
+
+    def __init__(self, config: StudyConfig, folder: Path, dataset: Dataset):
+        self.config = config
+        self.units = folder / "units"
+        self.dataset = dataset
+        self.explainers = config.make_explainers()
+
+    @cached_property
+    def classifier(self) -> FrozenClassifier:
+        return load_classifier(self.config.classifier, self.config.precision)
+
+    @cached_property
+    def segmenters(self) -> dict[str, Segmenter]:
+        options = {"embedded_sam": {"runtime": self.config.sam_runtime}}
+        return {
+            name: load_segmenter(name, **options.get(name, {})) for name in self.config.segmenters
+        }
+
+    def one(self, id: str, index: dict, bar) -> Iterator[tuple[str, list[dict]]]:
+        """(table, rows) of one sample; its unit files are entered into `index`."""
+        try:
+            sample = self.dataset.load(id)
+        except InputError as error:
+            bar.update(len(self.explainers) + 1)
+            yield "errors", [_error("load", "", error)]
+            return
+        target, row = self.describe(sample)
+        maps, files, explanations, errors = self.explain(sample, target, bar)
+        yield "explanations", explanations
+        yield "errors", errors
+        if maps:
+            try:
+                name, meta = self.evaluate(sample, maps, files)
+                index[id] = {"explanations": files, "evaluation": name}
+                yield from meta["rows"].items()
+                yield "samples", [row]
+            except Exception as error:
+                yield "errors", [_error("evaluation", "", error)]
+        bar.update(1)
+
+    def describe(self, sample: Sample) -> tuple[int, dict]:
+        """The class that is explained and the sample's row; one forward pass, kept as a unit."""
+        key = self.key(sample, sample.target, sample.candidates, sample.label, sample.mask)
+        path = self.units / sample.id / f"sample.{key}.npz"
+        unit = read_unit(path)
+        if unit is None:
+            logits = self.classifier.logits(self.classifier.preprocess(sample.image)[None])[0]
+            p = np.exp(logits.astype(np.float64) - logits.max())
+            p /= p.sum()
+            target = chosen_class(sample, p)
+            names = self.classifier.class_names
+            valid = ~sample.void
+            row = {
+                "label": sample.label,
+                "target": self.classifier.class_index(target),
+                "target_name": names[target],
+                "probability": float(p[target]),
+                "predicted_name": names[int(p.argmax())],
+                "height": sample.image.shape[0],
+                "width": sample.image.shape[1],
+                "object_share": float(sample.mask[valid].mean()) if valid.any() else float("nan"),
+            }
+            unit = ({"row": row}, {})
+            write_unit(path, unit[0])
+        row = unit[0]["row"]
+        return row["target"], row
+
+    def key(self, sample: Sample, *parts) -> str:
+        """Digest of an image, the classifier and whatever else a unit depends on."""
+        config = self.config
+        return digest(SCHEMA, sample.image, config.classifier, config.precision, *parts)
+
+    def explain(self, sample: Sample, target: int, bar):
+        """Every explainer's raw map, from its unit or computed: saliency maps (S, S) by name."""
+        maps, files, rows, errors = {}, {}, [], []
+        query = None
+        for name, explainer in self.explainers.items():
+            bar.set_postfix_str(f"{sample.id}: {explainer.title}", refresh=False)
+            key = self.key(sample, target, name, asdict(explainer), self.config.seed)
+            file = f"{name}.{key}.npz"
+            unit = read_unit(self.units / sample.id / file)
+            if unit is None:
+                try:
+                    query = query or self.query(sample, target)
+                    unit = self.compute(query, explainer, sample.id)
+                    write_unit(self.units / sample.id / file, unit[0], **unit[1])
+                except InputError:
+                    raise
+                except Exception as error:  # one explainer's failure must not cost the others
+                    errors.append(_error("explanation", name, error))
+                    bar.update(1)
+                    continue
+            files[name] = file
+            maps[name] = saliency(unit[1]["map"], explainer.sign)
+            rows.append({"explainer": name, "settings": describe(explainer), **unit[0]})
+            bar.update(1)
+        return maps, files, rows, errors
+
+    def query(self, sample: Sample, target: int) -> Query:
+        return Query(self.classifier, self.classifier.preprocess(sample.image), target)
+
+    def compute(self, query: Query, explainer: Explainer, id: str):
+        """One explanation: ({seconds, forward, backward}, {map})."""
+        passes = self.classifier.passes = Passes()
+        start = time.perf_counter()
+        raw = explainer.attribute(query, stream(self.config.seed, id, explainer.name))
+        seconds = time.perf_counter() - start + passes.seconds
+        if not np.isfinite(raw).all():
+            raise ValueError(f"{explainer.title} gave a map that is not finite")
+        meta = {"seconds": seconds, "forward": passes.forward, "backward": passes.backward}
+        return meta, {"map": raw}
+
+    def evaluate(self, sample: Sample, maps: dict[str, np.ndarray], files: dict[str, str]):
+        """The evaluation's unit, from its file or computed: (file name, meta)."""
+        config = self.config
+        options = [config.fusions, config.promptings, config.segmenters, config.sam_runtime]
+        key = digest(SCHEMA, sorted(files.values()), sample.mask, sample.void, options, config.seed)
+        path = self.units / sample.id / f"evaluation.{key}.npz"
+        unit = read_unit(path)
+        if unit is None:
+            result = evaluate(
+                sample,
+                maps,
+                config.fusions,
+                config.promptings,
+                self.segmenters,
+                lambda purpose: stream(config.seed, sample.id, purpose),
+            )
+            unit = _as_unit(result, sample.image.shape[:2])
+            write_unit(path, unit[0], **unit[1])
+        return path.name, unit[0]
+
+
+def _as_unit(result: Evaluation, shape: tuple[int, int]) -> tuple[dict, dict[str, np.ndarray]]:
+    meta = {"rows": dict(result.rows), "masks": [list(key) for key in result.masks], "shape": shape}
+    return meta, {"masks": pack(list(result.masks.values()), shape), **result.fused}
+
+
+def _error(stage: str, cue: str, error: Exception) -> dict:
+    return {"stage": stage, "cue": cue, "error": type(error).__name__, "message": str(error)}
+
+
+def _write(config: StudyConfig, folder: Path, index: dict, rows: dict[str, list[dict]]) -> None:
+    """The tables, the summary and the configuration, which is written last."""
+    tables = {name: pd.DataFrame(rows[name], columns=TABLES[name]) for name in TABLES}
+    for name, table in tables.items():
+        write_table(folder / f"{name}.parquet", table)
+    write_text(folder / "summary.csv", summarise(tables).to_csv(index=False))
+    write_text(folder / "units" / "index.json", json.dumps(index))
+    stored = {"schema": SCHEMA, "xaiutils": __version__, "config": asdict(config)}
+    write_text(folder / "config.json", json.dumps(stored, indent=2) + "\n")
+
+
+def summarise(tables: dict[str, pd.DataFrame]) -> pd.DataFrame:
+    """Mean and 95 % interval over images of every cue, prompting, segmenter and metric."""
+    masks = tables["segmentation"].melt(
+        ["cue", "prompting", "segmenter"], ["iou", "dice"], "metric", "value"
+    )
+    maps = tables["localisation"]
+    maps = maps[~maps["metric"].isin(["iou", "dice"])].assign(
+        prompting="otsu", segmenter="threshold"
+    )
+    both = pd.concat([masks, maps[masks.columns]], ignore_index=True)
+    return summary(both, ["cue", "prompting", "segmenter", "metric"])
