@@ -17,6 +17,7 @@ import subprocess
 import sys
 import tempfile
 import time
+from concurrent.futures import ThreadPoolExecutor
 from contextlib import suppress
 from dataclasses import dataclass
 from pathlib import Path
@@ -33,6 +34,7 @@ from xaiutils.report import output_folder
 
 NOTEBOOKS = Path(__file__).resolve().parents[1] / "notebooks"
 TIMEOUT = 1800.0  # seconds a notebook; they draw, the study before them computes
+TOGETHER = 2  # notebooks at a time; each is one busy thread and about 1.5 GB
 SUFFIXES = {"figures": (".png", ".pdf"), "tables": (".csv",)}
 
 
@@ -67,7 +69,11 @@ def run_notebooks(
         check_parameters(notebook, given)
     outcomes = [run_study_apart(study)]
     if not outcomes[0].reason:
-        outcomes += [run_notebook(each, folder, given, timeout) for each in notebooks]
+        with ThreadPoolExecutor(TOGETHER) as pool:  # each waits for a process of its own
+            running = [
+                pool.submit(run_notebook, each, folder, given, timeout) for each in notebooks
+            ]
+        outcomes += [each.result() for each in running]
     print(f"\n{summary(outcomes)}\n\n{folder}", flush=True)
     return outcomes
 

@@ -57,7 +57,9 @@ def openvino_forward(
 
 
 def _convert(ov, model: torch.nn.Module, size: int):
-    graph = ov.convert_model(model, example_input=torch.zeros(1, 3, size, size))
+    with warnings.catch_warnings():  # OpenVINO traces with functions that torch calls old
+        warnings.simplefilter("ignore", FutureWarning)
+        graph = ov.convert_model(model, example_input=torch.zeros(1, 3, size, size))
     graph.reshape([-1, 3, size, size])
     return graph
 
