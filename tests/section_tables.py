@@ -89,7 +89,7 @@ def agreement() -> pd.DataFrame:
 
 
 def masks() -> pd.DataFrame:
-    """As `section5.mask_agreement` gives them: 0.8 for Grad-CAM with Score-CAM, 0.5 else."""
+    """As `pitfalls.mask_agreement` gives them: 0.8 for Grad-CAM with Score-CAM, 0.5 else."""
     table = agreement()
     table = table[table["metric"] == "iou"].drop(columns="metric").reset_index(drop=True)
     pair = (table["a"] == "gradcam") & (table["b"] == "scorecam")

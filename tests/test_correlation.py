@@ -5,7 +5,7 @@ import pandas as pd
 import pytest
 from scipy.stats import spearmanr
 
-from xaiutils.correlation import LEVELS, correlations, spearman
+from xaiutils.sections.correlation import LEVELS, correlations, spearman
 
 
 def table(a: np.ndarray, b: np.ndarray) -> pd.DataFrame:

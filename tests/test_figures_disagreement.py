@@ -11,6 +11,7 @@ matplotlib.use("Agg")
 import matplotlib.pyplot as plt
 
 from xaiutils.figures import disagreement as draw
+from xaiutils.sections import disagreement, votes
 
 LOCAL = ["sample", "cue", "metric", "value"]
 
@@ -85,21 +86,21 @@ def title_of(figure):
 
 
 def test_matrix_is_symmetric_with_ones(agreement):
-    square = draw.matrix(draw.pairs(agreement), "iou")
+    square = disagreement.matrix(disagreement.pairs(agreement), "iou")
     assert list(square.index) == ["gradcam", "gradcam++", "lime"]
     np.testing.assert_allclose(square, [[1, 0.9, 0.2], [0.9, 1, 0.4], [0.2, 0.4, 1]])
 
 
 def test_clusters_join_the_closest_first(agreement):
-    tree = draw.clusters(draw.matrix(draw.pairs(agreement), "iou"))
+    tree = disagreement.clusters(disagreement.matrix(disagreement.pairs(agreement), "iou"))
     assert sorted(tree[0, :2]) == [0, 1]
     assert tree[0, 2] == pytest.approx(0.1)
     assert tree[1, 2] == pytest.approx((0.8 + 0.6) / 2)
-    assert draw.clusters(pd.DataFrame(np.eye(2))) is None
+    assert disagreement.clusters(pd.DataFrame(np.eye(2))) is None
 
 
 def test_agreement_matrix_writes_and_frames_the_named_pair(agreement):
-    figure = draw.agreement_matrix(draw.pairs(agreement), "n = 2")
+    figure = draw.agreement_matrix(disagreement.pairs(agreement), "n = 2")
     assert title_of(figure) == "Grad-CAM and LIME overlap by 0.20 IoU (n = 2)"
     left = next(ax for ax in figure.axes if ax.get_xlabel().startswith("IoU"))
     assert sorted(text.get_text() for text in left.texts) == [".20"] * 2 + [".40"] * 2 + [".90"] * 2
@@ -111,11 +112,11 @@ def test_agreement_matrix_writes_and_frames_the_named_pair(agreement):
 
 def test_agreement_of_two_explainers_is_drawn_without_a_tree(agreement):
     part = agreement[(agreement["a"] == "gradcam") & (agreement["b"] == "lime")]
-    assert len(draw.agreement_matrix(draw.pairs(part), "").axes) == 2
+    assert len(draw.agreement_matrix(disagreement.pairs(part), "").axes) == 2
 
 
 def test_agreement_sentences(agreement):
-    said = draw.agreement_sentences(draw.pairs(agreement))
+    said = disagreement.agreement_sentences(disagreement.pairs(agreement))
     assert "Grad-CAM and LIME: IoU 0.20 [0.10, 0.30], n = 2" in said
     assert "below 0.4 for 1 of 3 pairs" in said
     assert "The closest pair: Grad-CAM and Grad-CAM++, 0.90" in said
@@ -123,15 +124,15 @@ def test_agreement_sentences(agreement):
 
 
 def test_pair_is_found_in_either_order(agreement):
-    pairs = draw.pairs(agreement)
-    assert draw.pair(pairs, "lime", "gradcam")["mean"] == pytest.approx(0.2)
-    assert draw.pair(pairs, "lime", "ig") is None
+    pairs = disagreement.pairs(agreement)
+    assert disagreement.pair(pairs, "lime", "gradcam")["mean"] == pytest.approx(0.2)
+    assert disagreement.pair(pairs, "lime", "ig") is None
 
 
 def test_tally_by_hand():
     count = np.array([0, 0, 1, 1, 2, 2])
     inside = np.array([False, True, False, True, True, True])
-    rows = draw.tally(count, inside, 3)
+    rows = votes.tally(count, inside, 3)
     assert [row["pixels"] for row in rows] == [2, 2, 2, 0]
     assert [row["precision"] for row in rows[:3]] == [0.5, 0.5, 1.0]
     assert np.isnan(rows[3]["precision"])
@@ -139,12 +140,12 @@ def test_tally_by_hand():
 
 
 def test_vote_map_counts_the_explainers_alone():
-    count = draw.vote_map(FakeStudy(), FakeStudy().sample("s0"))
+    count = votes.vote_map(FakeStudy(), FakeStudy().sample("s0"))
     assert np.bincount(count.ravel()).tolist() == [600 - 100, 100 - 64, 64 - 25, 25]
 
 
 def test_vote_table_and_its_figure(samples):
-    table = draw.vote_table(FakeStudy())
+    table = votes.vote_table(FakeStudy())
     assert table["precision"].tolist() == [0, 1, 1, 1]
     assert table["coverage"].tolist() == [1.0, 1.0, 0.64, 0.25]
     figure = draw.vote_precision(table, samples, "n = 1")
@@ -155,10 +156,10 @@ def test_vote_table_and_its_figure(samples):
 def test_votes_without_stored_maps_are_undefined(samples):
     study = FakeStudy()
     study.has_arrays = False
-    table = draw.vote_table(study)
+    table = votes.vote_table(study)
     assert len(table) == 4 and table["precision"].isna().all()
     assert "not computed" in title_of(draw.vote_precision(table, samples, ""))
-    assert "stored maps" in draw.vote_sentences(table)
+    assert "stored maps" in votes.vote_sentences(table)
     for figure in (draw.vote_maps(study, ["s0"]), draw.fusion_gallery(study, ["s0"])):
         assert not figure.axes and "stored without" in title_of(figure)
 
@@ -168,8 +169,8 @@ def test_vote_sentences_and_trend():
         [("s", v, 10, p, c) for v, p, c in [(0, 0.1, 1.0), (1, 0.5, 0.6), (2, 0.9, 0.2)]],
         columns=["sample", "votes", "pixels", "precision", "coverage"],
     )
-    assert draw.vote_trend(table).tolist() == [1.0]
-    said = draw.vote_sentences(table)
+    assert votes.vote_trend(table).tolist() == [1.0]
+    said = votes.vote_sentences(table)
     assert "with 0 votes, on the object: 10%, n = 1" in said
     assert "at least 1 votes hold 60% of the object, those with all 2 hold 20%" in said
 
@@ -194,12 +195,12 @@ def weights():
 
 
 def test_weights_by_photograph(weights):
-    wide = draw.weight_table(weights)
+    wide = disagreement.weight_table(weights)
     assert wide.to_numpy().tolist() == [[0.8, 0.2], [0.6, 0.4]]
     figure = draw.weight_map(weights, "n = 2")
     assert title_of(figure) == "1 of 2 explainers hold 70% of the weight"
     np.testing.assert_allclose(figure.axes[0].images[0].get_array(), wide)
-    said = draw.weight_sentences(weights)
+    said = disagreement.weight_sentences(weights)
     number = (1 / 0.68 + 1 / 0.52) / 2
     assert f"worth {number:.2f}" in said
     assert "goes to Grad-CAM: together 70%" in said
@@ -208,17 +209,17 @@ def test_weights_by_photograph(weights):
 
 def test_weights_of_a_study_without_the_weighted_fusion(weights):
     mean = weights[weights["fusion"] == "mean"]
-    assert draw.weight_table(mean).to_numpy().tolist() == [[0.5, 0.5]]
+    assert disagreement.weight_table(mean).to_numpy().tolist() == [[0.5, 0.5]]
     assert "no fusion" in title_of(draw.weight_map(weights[:0], ""))
-    assert "no fusion" in draw.weight_sentences(weights[:0])
+    assert "no fusion" in disagreement.weight_sentences(weights[:0])
 
 
 def test_best_single_leaves_fusions_out(localisation):
-    assert draw.best_single(localisation) == "gradcam"
+    assert disagreement.best_single(localisation) == "gradcam"
 
 
 def test_differences_are_paired(localisation):
-    table = draw.differences(localisation).set_index("cue")
+    table = disagreement.differences(localisation).set_index("cue")
     assert list(table.index) == ["gradcam", "lime", "fused-mean", "fused-random"]
     assert table.loc["gradcam", ["mean", "low", "high", "n"]].tolist() == pytest.approx(
         [0.05, 0.0, 0.1, 2]
@@ -234,13 +235,13 @@ def test_fused_against_single(localisation):
     )
     means = figure.axes[0].collections[1].get_offsets()[:, 0]
     np.testing.assert_allclose(means, [0.55, 0.15, 0.6, 0.5, 0.75])
-    said = draw.gain_sentences(localisation)
+    said = disagreement.gain_sentences(localisation)
     assert "plain average (claim: it is worse than the weighted fusion): +0.10" in said
     assert "floor for any weighting: −0.15 [−0.20, −0.10] IoU, n = 2; the fusion is worse" in said
 
 
 def test_trust_table_averages_a_maps_agreement(localisation, agreement, samples):
-    table = draw.trust_table(localisation, agreement, samples).set_index(["sample", "cue"])
+    table = disagreement.trust_table(localisation, agreement, samples).set_index(["sample", "cue"])
     row = table.loc[("s0", "gradcam")]
     assert row["agreement"] == pytest.approx((0.8 + 0.1) / 2)
     assert row["effective_area"] == pytest.approx(0.5)
@@ -254,10 +255,10 @@ def test_trust_correlations_tell_the_levels_apart():
         rows.append((f"s{i}", "gradcam", 0.5, 0.9 - 0.01 * i, 0.8 + 0.01 * i))
         rows.append((f"s{i}", "lime", 0.5, 0.2 - 0.01 * i, 0.1 + 0.01 * i))
     table = pd.DataFrame(rows, columns=["sample", "cue", "effective_area", "agreement", "iou"])
-    found = draw.trust_correlations(table).set_index(["signal", "level"])["mean"]
+    found = disagreement.trust_correlations(table).set_index(["signal", "level"])["mean"]
     assert found["agreement", "within an explainer"] == pytest.approx(-1)
     assert found["agreement", "all maps"] > 0.4
     assert np.isnan(found["effective_area", "all maps"])
     figure = draw.trust(table, "n = 6")
     assert len(figure.axes[0].collections) == 2
-    assert "n = 6 photographs" in draw.trust_sentences(table)
+    assert "n = 6 photographs" in disagreement.trust_sentences(table)

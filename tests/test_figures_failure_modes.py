@@ -10,10 +10,11 @@ import pytest
 matplotlib.use("Agg")
 import matplotlib.pyplot as plt
 
-from xaiutils import tables
 from xaiutils.errors import InputError
 from xaiutils.figures import failure_modes as draw
 from xaiutils.figures import photos
+from xaiutils.figures import table2 as draw_table2
+from xaiutils.sections import cost, failure_modes, picks, table2, words
 
 CUES = ["gradcam", "scorecam", "fasterscorecam", "vargrad"]
 IOU = {
@@ -96,9 +97,9 @@ def labels(ax):
 
 
 def test_photographs_go_from_most_to_least_agreement():
-    assert photos.photographs(FakeStudy(), 2) == ["s1", "s0"]
-    assert photos.photographs(FakeStudy(), 1) == ["s1"]
-    assert photos.photographs(FakeStudy(), 9) == ["s1", "s0"]
+    assert picks.photographs(FakeStudy(), 2) == ["s1", "s0"]
+    assert picks.photographs(FakeStudy(), 1) == ["s1"]
+    assert picks.photographs(FakeStudy(), 9) == ["s1", "s0"]
 
 
 def test_grid_keeps_the_shape_of_every_image():
@@ -112,13 +113,13 @@ def test_grid_keeps_the_shape_of_every_image():
 
 
 def test_signed_has_a_true_minus_and_no_signed_zero():
-    assert [photos.signed(v) for v in (0.126, -0.5, -0.001)] == ["+0.13", "−0.50", "0.00"]
+    assert [words.signed(v) for v in (0.126, -0.5, -0.001)] == ["+0.13", "−0.50", "0.00"]
 
 
 def test_five_takes_one_of_each_kind_first():
     study = SimpleNamespace(cues=["lime", "gradcam", "gradcam++", "scorecam", "ig", "occlusion"])
-    assert draw.five(study) == ["gradcam", "scorecam", "ig", "occlusion", "lime"]
-    assert draw.five(SimpleNamespace(cues=["lime", "vargrad"])) == ["vargrad", "lime"]
+    assert picks.five(study) == ["gradcam", "scorecam", "ig", "occlusion", "lime"]
+    assert picks.five(SimpleNamespace(cues=["lime", "vargrad"])) == ["vargrad", "lime"]
 
 
 def test_misalignment_draws_maps_above_masks():
@@ -130,7 +131,7 @@ def test_misalignment_draws_maps_above_masks():
 
 
 def test_misalignment_sentence_names_best_and_worst():
-    said = draw.misalignment_sentence(FakeStudy(), ["s0", "s1"], CUES)
+    said = failure_modes.misalignment_sentence(FakeStudy(), ["s0", "s1"], CUES)
     assert said == "- s0: the best mask has IoU 0.90 (Grad-CAM), the worst 0.30 (Score-CAM)."
 
 
@@ -165,7 +166,7 @@ def test_overlap_draws_a_mean_a_cue_and_the_printed_range(localisation):
 
 
 def test_overlap_sentences(localisation):
-    said = draw.overlap_sentences(localisation)
+    said = failure_modes.overlap_sentences(localisation)
     assert "IoU 0.50 [0.40, 0.60], n = 3, inside the paper's 0.4–0.6" in said
     assert "Faster-Score-CAM minus Score-CAM on the same photographs: +0.10" in said
     assert "VarGrad minus Score-CAM on the same photographs: −0.30" in said
@@ -178,14 +179,14 @@ def test_spurious_marks_the_blind_choice(localisation, samples):
     assert line.get_xdata()[0] == pytest.approx(0.7)
     missed = figure.axes[1].collections[1].get_offsets()[:, 0]
     np.testing.assert_allclose(missed, [0, 0, 0, 1])
-    said = draw.spurious_sentences(localisation, samples)
+    said = failure_modes.spurious_sentences(localisation, samples)
     assert "blind choice of pixels would spill 70%" in said
     assert "most often for VarGrad: 100% of n = 3" in said
 
 
 def test_noise_sentences_order_the_maps(localisation):
     draw.noise(localisation, "n = 3")
-    said = draw.noise_sentences(localisation)
+    said = failure_modes.noise_sentences(localisation)
     assert "most concentrated map is that of VarGrad: effective area 20%" in said
     assert "that of Grad-CAM: 60%" in said
 
@@ -217,37 +218,37 @@ def explanations():
 
 
 def test_cost_figure_and_sentences(explanations):
-    table = tables.cost(explanations)
+    table = cost.cost(explanations)
     figure = draw.costs(table, explanations, "n = 2")
     assert texts(figure)[0] == "Score-CAM takes 10.0 times as long as Faster-Score-CAM"
     written = [text.get_text() for text in figure.axes[0].texts]
     assert written == ["1 + 1 backward", "none of its own: shared", "1,280", "128"]
-    said = draw.cost_sentences(table, explanations)
+    said = cost.cost_sentences(table, explanations)
     assert "10.0 times as many passes (1,280 against 128)" in said
     assert "n = 4 explainers" in said
 
 
 def test_cost_without_the_pair_has_a_neutral_title(explanations):
-    assert draw.cost_title(explanations[explanations["explainer"] == "gradcam"]) == (
+    assert cost.cost_title(explanations[explanations["explainer"] == "gradcam"]) == (
         "What one explanation costs"
     )
 
 
 def test_order_figures_state_rho_and_n(localisation):
-    order = tables.order(localisation, 50)
-    cells = tables.table2_cells(localisation, "sample", "resnet50")
-    figure = draw.printed_against_ours(cells, order, "n = 3")
+    order = table2.order(localisation, 50)
+    cells = table2.table2_cells(localisation, "sample", "resnet50")
+    figure = draw_table2.printed_against_ours(cells, order, "n = 3")
     rho = order.query("metric == 'iou' and dataset == 'Pascal VOC 2012'")["rho"].iloc[0]
-    assert figure.axes[1].get_title() == f"ρ = {photos.signed(rho)} (n = 5)"
+    assert figure.axes[1].get_title() == f"ρ = {words.signed(rho)} (n = 5)"
     np.testing.assert_allclose(
         figure.axes[1].collections[-1].get_offsets()[0], [0.70, 0.6], atol=1e-9
     )
-    draw.readings(order, "n = 3")
-    assert "Each correlation ranks n = 5 methods." in draw.order_sentences(order)
+    draw_table2.readings(order, "n = 3")
+    assert "Each correlation ranks n = 5 methods." in table2.order_sentences(order)
 
 
 def test_best_reading_is_the_one_with_the_highest_mean():
     rows = [("effectiveness", "A", 0.1), ("effectiveness", "A", 0.3), ("effectiveness", "B", 0.5)]
     order = pd.DataFrame(rows, columns=["measure", "reading", "rho"])
-    assert draw.best_reading(order).round(6).to_dict() == {"B": 0.5, "A": 0.2}
-    assert draw.effectiveness_title(order) == "Effectiveness is read best as B (mean ρ +0.50)"
+    assert table2.best_reading(order).round(6).to_dict() == {"B": 0.5, "A": 0.2}
+    assert table2.effectiveness_title(order) == "Effectiveness is read best as B (mean ρ +0.50)"

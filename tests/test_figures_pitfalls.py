@@ -11,8 +11,8 @@ import pytest
 import section_tables as given
 from test_figures_proxy import CAPTION, Squares, labels, texts
 
-from xaiutils import section5 as s5
 from xaiutils.figures import pitfalls as draw
+from xaiutils.sections import pitfalls, seed_quality
 
 
 @pytest.fixture(autouse=True)
@@ -23,12 +23,12 @@ def closed():
 
 @pytest.fixture(scope="module")
 def seeds():
-    return s5.seeds(given.localisation(), given.segmentation())
+    return seed_quality.seeds(given.localisation(), given.segmentation())
 
 
 @pytest.fixture(scope="module")
 def found(seeds):
-    return s5.seed_correlations(seeds)
+    return seed_quality.seed_correlations(seeds)
 
 
 def test_masks_of_four():
@@ -79,7 +79,7 @@ def test_correlation_levels(found):
 
 
 def test_refinement_gain(seeds):
-    figure = draw.refinement_gain(s5.refinement(seeds), CAPTION)
+    figure = draw.refinement_gain(seed_quality.refinement(seeds), CAPTION)
     (ax,) = figure.axes
     points = {c.get_label(): c.get_offsets() for c in ax.collections}
     assert points["random walker"][:, 0].tolist() == pytest.approx([-0.1] * 4)
@@ -88,8 +88,8 @@ def test_refinement_gain(seeds):
 
 
 def test_rank_chart(seeds, found):
-    order = s5.ranking(seeds, given.proxy())
-    rho = s5.ranking_correlations(seeds, found, given.proxy())
+    order = seed_quality.ranking(seeds, given.proxy())
+    rho = seed_quality.ranking_correlations(seeds, found, given.proxy())
     figure = draw.rank_chart(order, rho, CAPTION)
     ax = figure.axes[0]
     lines = {tuple(line.get_ydata()[:4]) for line in ax.lines}
@@ -101,7 +101,7 @@ def test_rank_chart(seeds, found):
 
 
 def test_heuristics():
-    rules = s5.threshold_rules(given.localisation(), pd.DataFrame())
+    rules = pitfalls.threshold_rules(given.localisation(), pd.DataFrame())
     figure = draw.heuristics(rules, given.segmentation(), CAPTION)
     left, right = figure.axes
     assert labels(left) == ["Grad-CAM", "Score-CAM", "Integrated Gradients", "LIME"]
@@ -111,7 +111,7 @@ def test_heuristics():
 
 
 def test_size_against_iou():
-    table = s5.sizes(given.samples(), given.localisation(), given.segmentation())
+    table = pitfalls.sizes(given.samples(), given.localisation(), given.segmentation())
     figure = draw.size_against_iou(table, CAPTION)
     (ax,) = figure.axes
     points = {c.get_label(): c.get_offsets() for c in ax.collections}

@@ -10,11 +10,11 @@ import pytest
 import section_tables as given
 from matplotlib.colors import to_rgba
 
-from xaiutils import section4 as s4
 from xaiutils.datasets import Sample
 from xaiutils.errors import InputError
 from xaiutils.figures import proxy as draw
 from xaiutils.names import COLOURS, title
+from xaiutils.sections import cues, floors, fusion_gain, promptings, proxy
 from xaiutils.study import StudyConfig
 
 CAPTION = "n = 6 squares"
@@ -93,7 +93,7 @@ def test_pipeline_of_an_undefined_mask_and_of_a_study_without_arrays():
 
 
 def test_coverage_and_spill_with_the_papers_bands():
-    table = s4.coverage_table(given.proxy())
+    table = proxy.coverage_table(given.proxy())
     figure = draw.coverage_and_spill(table, CAPTION)
     left, right = figure.axes
     assert labels(left) == [
@@ -101,7 +101,7 @@ def test_coverage_and_spill_with_the_papers_bands():
         "Score-CAM",
         "Integrated Gradients",
         "LIME",
-        title(s4.FUSED),
+        title(cues.FUSED),
     ]
     truth = left.collections[1].get_offsets()  # a line and its markers for each reference
     assert truth[0, 0] == pytest.approx(0.55)
@@ -116,7 +116,7 @@ def test_coverage_and_spill_with_the_papers_bands():
 
 
 def test_threshold_against_prompted(segmentation):
-    figure = draw.threshold_against_prompted(s4.prompting_gain(segmentation), CAPTION)
+    figure = draw.threshold_against_prompted(promptings.prompting_gain(segmentation), CAPTION)
     left, right = figure.axes
     assert labels(left)[0] == "Integrated Gradients" and labels(left)[-1] == "LIME"
     assert left.collections[1].get_offsets()[0, 0] == pytest.approx(0.1)
@@ -126,7 +126,7 @@ def test_threshold_against_prompted(segmentation):
 
 
 def test_prompting_grid(segmentation):
-    grid, means = s4.promptings(segmentation), s4.prompting_means(segmentation)
+    grid, means = promptings.promptings(segmentation), promptings.prompting_means(segmentation)
     figure = draw.prompting_grid(grid, means, CAPTION)
     top, low = figure.axes
     values = low.images[0].get_array()
@@ -137,7 +137,7 @@ def test_prompting_grid(segmentation):
 
 
 def test_floors_and_ceilings_are_rows_and_lines(segmentation):
-    table, masks = s4.floor_table(segmentation), s4.prompted(segmentation)
+    table, masks = floors.floor_table(segmentation), cues.prompted(segmentation)
     figure = draw.floors_and_ceilings(table, masks, CAPTION)
     left, right = figure.axes
     assert labels(left) == [title(cue) for cue in table["cue"]] and len(labels(left)) == 10
@@ -154,7 +154,7 @@ def test_floors_and_ceilings_are_rows_and_lines(segmentation):
 
 
 def test_fused_minus(segmentation):
-    figure = draw.fused_minus(s4.fused_against(segmentation), CAPTION)
+    figure = draw.fused_minus(fusion_gain.fused_against(segmentation), CAPTION)
     assert [ax.get_title() for ax in figure.axes] == ["thresholded maps", "SAM masks"]
     offsets = figure.axes[1].collections[1].get_offsets()
     assert offsets[0, 0] == pytest.approx(0.02)  # fused minus Grad-CAM
@@ -162,15 +162,15 @@ def test_fused_minus(segmentation):
 
 
 def test_score_against_iou(segmentation):
-    figure = draw.score_against_iou(s4.score_table(segmentation), CAPTION)
+    figure = draw.score_against_iou(proxy.score_table(segmentation), CAPTION)
     (ax,) = figure.axes
     assert sum(len(c.get_offsets()) for c in ax.collections) == 24
     assert ax.collections[0].get_offsets()[2].tolist() == pytest.approx([0.9, 0.7])
 
 
 def test_the_note_says_loudly_which_sam_it_is(segmentation):
-    assert "**The segmenter of this study is the embedded SAM, not SAM2.**" in draw.segmenter_note(
+    assert "**The segmenter of this study is the embedded SAM, not SAM2.**" in proxy.segmenter_note(
         segmentation
     )
     real = segmentation.replace({"segmenter": {"embedded_sam": "sam2"}})
-    assert "is SAM2, as in the paper" in draw.segmenter_note(real)
+    assert "is SAM2, as in the paper" in proxy.segmenter_note(real)

@@ -5,8 +5,8 @@ import pandas as pd
 import pytest
 import section_tables as given
 
-from xaiutils import section4 as s4
 from xaiutils.errors import InputError
+from xaiutils.sections import cues, floors, fusion_gain, picks, promptings, proxy, published, table3
 
 
 @pytest.fixture(scope="module")
@@ -16,49 +16,49 @@ def segmentation():
 
 @pytest.fixture(scope="module")
 def coverage():
-    return s4.coverage_table(given.proxy())
+    return proxy.coverage_table(given.proxy())
 
 
 def test_kinds_and_the_segmenter_that_stands_in(segmentation):
-    assert [s4.kind(c) for c in ("lime", "fused-mean", "floor:x", "ceiling:x")] == [
+    assert [cues.kind(c) for c in ("lime", "fused-mean", "floor:x", "ceiling:x")] == [
         *["explainer", "fusion", "floor", "ceiling"]
     ]
-    assert s4.proxy_segmenter(segmentation) == "embedded_sam"
-    assert s4.main_prompting(segmentation) == "dual"
+    assert cues.proxy_segmenter(segmentation) == "embedded_sam"
+    assert cues.main_prompting(segmentation) == "dual"
     other = segmentation[segmentation["prompting"] != "dual"]
-    assert s4.main_prompting(other) == "peak"
+    assert cues.main_prompting(other) == "peak"
     with pytest.raises(InputError, match="no SAM among its segmenters"):
-        s4.proxy_segmenter(segmentation[segmentation["segmenter"] != "embedded_sam"])
+        cues.proxy_segmenter(segmentation[segmentation["segmenter"] != "embedded_sam"])
 
 
 def test_prompted_has_one_mask_a_cue_and_image(segmentation):
-    masks = s4.prompted(segmentation)
+    masks = cues.prompted(segmentation)
     assert len(masks) == 6 * (len(given.CUES) + len(given.REFERENCES))
     assert set(masks["segmenter"]) == {"embedded_sam"} and "peak" not in set(masks["prompting"])
 
 
 def test_gains_and_photographs_by_rule(segmentation):
-    gains = s4.gains(segmentation, "gradcam")
+    gains = proxy.gains(segmentation, "gradcam")
     assert gains.tolist() == pytest.approx([0.2] * 6)
     values = pd.Series({"a": 3.0, "b": 1.0, "c": 2.0, "d": np.nan, "e": 9.0, "f": 4.0})
-    assert s4.spread_over(values, 3) == ["b", "a", "e"]
-    assert s4.spread_over(values.head(1), 3) == ["a"] and s4.spread_over(values[[]], 3) == []
-    said = s4.gains_sentence(gains, ["s0"], "gradcam")
+    assert picks.spread_over(values, 3) == ["b", "a", "e"]
+    assert picks.spread_over(values.head(1), 3) == ["a"] and picks.spread_over(values[[]], 3) == []
+    said = proxy.gains_sentence(gains, ["s0"], "gradcam")
     assert "s0 +0.20" in said and "on 6 of all 6 images" in said
-    assert s4.figure3_cue(segmentation) == "gradcam"
+    assert picks.figure3_cue(segmentation) == "gradcam"
 
 
 def test_coverage_table_and_what_is_said_of_it(coverage, segmentation):
-    assert coverage["cue"].unique().tolist() == ["gradcam", "scorecam", "ig", "lime", s4.FUSED]
-    assert s4.look_up(coverage, measure="coverage", reference="truth", cue="gradcam")[
+    assert coverage["cue"].unique().tolist() == ["gradcam", "scorecam", "ig", "lime", cues.FUSED]
+    assert cues.look_up(coverage, measure="coverage", reference="truth", cue="gradcam")[
         0
     ] == pytest.approx(0.55)
-    said = s4.coverage_sentence(coverage)
+    said = proxy.coverage_sentence(coverage)
     assert "Grad-CAM covers **55 % [54, 56]** of the object, which is inside the 50-60 %" in said
     assert "**40 % [40, 40]** of LIME's region is spill: a mean above" in said
     assert "KernelSHAP" not in said  # not in this study
     assert "is LIME's 70 % [69, 71]: it leaves 30 % of the object out" in said
-    proxies = s4.reference_sentence(coverage, segmentation)
+    proxies = proxy.reference_sentence(coverage, segmentation)
     assert (
         "coverage, fused proxy for truth: the explainers' means move by **10.0 points**" in proxies
     )
@@ -69,44 +69,44 @@ def test_coverage_table_and_what_is_said_of_it(coverage, segmentation):
 def test_a_mean_at_the_border_is_called_so():
     places = given.proxy()
     places.loc[places["cue"] == "lime", "spill"] = 0.2996
-    assert "a mean at the paper's 30 %" in s4.coverage_sentence(s4.coverage_table(places))
+    assert "a mean at the paper's 30 %" in proxy.coverage_sentence(proxy.coverage_table(places))
 
 
 def test_prompting_gain(segmentation):
-    table = s4.prompting_gain(segmentation).set_index("cue")
+    table = promptings.prompting_gain(segmentation).set_index("cue")
     assert table["mean"]["gradcam"] == pytest.approx(0.2)
     assert table["threshold"]["ig"] == pytest.approx(0.1)
     assert table["prompted"]["ig"] == pytest.approx(0.4)
     assert table.index[0] == "ig" and table.index[-1] == "lime"
-    said = s4.prompting_gain_sentence(table.reset_index())
+    said = promptings.prompting_gain_sentence(table.reset_index())
     assert "for **3 of 4 explainers**" in said
     assert "Integrated Gradients gains most (+0.30 [+0.30, +0.30]), LIME least (−0.02" in said
 
 
 def test_promptings(segmentation):
-    grid, means = s4.promptings(segmentation), s4.prompting_means(segmentation)
+    grid, means = promptings.promptings(segmentation), promptings.prompting_means(segmentation)
     assert grid.columns.tolist() == ["otsu", "peak", "dual"]
     assert grid["peak"]["gradcam"] == pytest.approx(0.5)
     assert grid.index.tolist() == [*given.CUES, "mean"]
     single = np.mean([given.CUES[c][1] for c in given.EXPLAINERS])
     assert grid["dual"]["mean"] == pytest.approx(single)
     assert means.set_index("prompting")["mean"]["dual"] == pytest.approx(single)
-    said = s4.prompting_sentence(means, grid)
+    said = promptings.prompting_sentence(means, grid)
     assert "best prompting is **dual**" in said and "**peak**" in said and "0.20 IoU apart" in said
     assert "0.42 apart (Grad-CAM 0.70, LIME 0.28)" in said
 
 
 def test_floors(segmentation):
-    table = s4.floor_table(segmentation)
+    table = floors.floor_table(segmentation)
     assert table["cue"].iloc[0] == "ceiling:true box"
     gain = table.set_index("cue")["gain"]
     assert gain["gradcam"] == pytest.approx(0.25) and np.isnan(gain["floor:centre point"])
     assert gain["lime"] == pytest.approx(-0.17)
-    assert s4.best_of(table, "floor") == "floor:centre point"
-    assert s4.floor_title(table) == (
+    assert cues.best_of(table, "floor") == "floor:centre point"
+    assert floors.floor_title(table) == (
         "Clearly above the best floor (centre point, 0.45): 2 of 4 explainers"
     )
-    said = s4.floor_sentence(table)
+    said = floors.floor_sentence(table)
     assert "Above it on average: **2 of 4 explainers**" in said
     assert "with one below zero: 2 of 4 explainers" in said
     assert "The best explainer, Grad-CAM, adds +0.25" in said
@@ -114,48 +114,48 @@ def test_floors(segmentation):
 
 
 def test_a_study_without_floors_says_so(segmentation):
-    table = s4.floor_table(segmentation[~segmentation["cue"].str.startswith("floor:")])
+    table = floors.floor_table(segmentation[~segmentation["cue"].str.startswith("floor:")])
     assert table["gain"].isna().all()
-    assert s4.floor_title(table) == "IoU of the SAM mask, by cue"
-    assert "no floors" in s4.floor_sentence(table)
+    assert floors.floor_title(table) == "IoU of the SAM mask, by cue"
+    assert "no floors" in floors.floor_sentence(table)
 
 
 def test_fusion_against_the_best_and_the_published_gain(segmentation):
-    table = s4.fused_against(segmentation)
+    table = fusion_gain.fused_against(segmentation)
     pick = table.set_index(["of", "cue"])["mean"]
     assert pick["SAM mask", "gradcam"] == pytest.approx(0.02)
     assert pick["thresholded map", "fused-mean"] == pytest.approx(-0.03)
     assert pick["SAM mask", "floor:centre point"] == pytest.approx(0.27)
-    assert s4.hardest(table, "SAM mask")["cue"] == "gradcam"
-    said = s4.fusion_sentence(table)
+    assert fusion_gain.hardest(table, "SAM mask")["cue"] == "gradcam"
+    said = fusion_gain.fusion_sentence(table)
     assert "Grad-CAM, the difference is **+0.02" in said and "**all 4 explainers**" in said
-    printed = s4.published_gain(s4.published("table2")).set_index("dataset")
+    printed = fusion_gain.published_gain(published.published("table2")).set_index("dataset")
     assert printed["difference"].tolist() == [0.05, 0.07, -0.19]
     assert set(printed["method"]) == {"Grad-CAM++"}
 
 
 def test_score(segmentation):
-    scores = s4.score_table(segmentation)
+    scores = proxy.score_table(segmentation)
     assert len(scores) == 24 and set(scores["cue"]) == set(given.EXPLAINERS)
-    said = s4.score_sentence(scores)
+    said = proxy.score_sentence(scores)
     # within an image all scores are equal: there is nothing to rank
     assert "it is undefined" in said and "0.41 above the IoU" in said
     assert "Masks that SAM scores at 0.9 or more: 16; of these below an IoU of 0.5: **8**" in said
 
 
 def test_table3_keeps_the_printed_rows_and_says_that_ours_are_not_comparable(segmentation):
-    table = s4.table3(segmentation, "ResNet-50")
+    table = table3.table3(segmentation, "ResNet-50")
     assert table["value"].head(9).tolist() == [77.8, 76.7, 81.6, 73.9, 72.2, 70.0, 70.9, 79.4, 78.4]
     ours = table.tail(4)
     assert ours["value"].tolist() == pytest.approx([72.0, 70.0, 45.0, 90.0])
     assert ours["comparable"].str.startswith("not comparable: per-image IoU on 6 images").all()
     assert ours["backbone"].tolist() == ["ResNet-50", "ResNet-50", "", ""]
-    said = s4.table3_sentence(table)
+    said = table3.table3_sentence(table)
     assert "(72.0) would stand below 7 of the 9 published rows" in said
 
 
 def test_verdicts_are_directions(segmentation):
-    table = s4.verdicts(given.proxy(), segmentation).set_index(["claim", "the paper says"])
+    table = proxy.verdicts(given.proxy(), segmentation).set_index(["claim", "the paper says"])
     found = table["verdict"]
     assert found["C12"].iloc[0] == "direction: for"
     assert found["C13"].tolist() == [

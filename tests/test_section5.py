@@ -5,9 +5,9 @@ import pandas as pd
 import pytest
 import section_tables as given
 
-from xaiutils import section5 as s5
 from xaiutils.errors import InputError
 from xaiutils.metrics.localisation import coverage, iou, spill
+from xaiutils.sections import picks, pitfalls, seed_quality
 
 
 class StoredStudy:
@@ -45,39 +45,40 @@ class StoredStudy:
 
 @pytest.fixture(scope="module")
 def seeds():
-    return s5.seeds(given.localisation(), given.segmentation())
+    return seed_quality.seeds(given.localisation(), given.segmentation())
 
 
 @pytest.fixture(scope="module")
 def found(seeds):
-    return s5.seed_correlations(seeds)
+    return seed_quality.seed_correlations(seeds)
 
 
 def test_four_explainers_one_of_each_family():
     cues = ["lime", "gradcam", "gradcam++", "ig", "scorecam", "fused-mean"]
-    assert s5.four(cues) == ["gradcam", "scorecam", "ig", "lime"]
-    assert s5.four(["lime", "vargrad", "fused-mean"]) == ["vargrad", "lime"]
+    assert picks.four(cues) == ["gradcam", "scorecam", "ig", "lime"]
+    assert picks.four(["lime", "vargrad", "fused-mean"]) == ["vargrad", "lime"]
 
 
 def test_agreement_of_masks_and_of_none():
-    table = s5.mask_agreement(StoredStudy())
+    table = pitfalls.mask_agreement(StoredStudy())
     assert table["value"].iloc[0] == 0.5 and np.isnan(table["value"].iloc[1])
     study = StoredStudy()
     study.has_arrays = False
-    empty = s5.mask_agreement(study)
-    assert empty.empty and s5.disagreement(empty, ["gradcam", "lime"]).empty
-    assert "not stored" in s5.agreement_sentence(given.agreement(), empty)
-    assert len(s5.agreement_change(given.agreement(), empty)) == 6  # the maps' agreement remains
+    empty = pitfalls.mask_agreement(study)
+    assert empty.empty and pitfalls.disagreement(empty, ["gradcam", "lime"]).empty
+    assert "not stored" in pitfalls.agreement_sentence(given.agreement(), empty)
+    # the maps' agreement remains
+    assert len(pitfalls.agreement_change(given.agreement(), empty)) == 6
 
 
 def test_agreement_before_and_after():
-    pairs = s5.agreement_change(given.agreement(), given.masks()).set_index(["a", "b"])
+    pairs = pitfalls.agreement_change(given.agreement(), given.masks()).set_index(["a", "b"])
     assert pairs["maps"]["gradcam", "lime"] == pytest.approx(0.3)
     assert pairs["masks"]["gradcam", "scorecam"] == pytest.approx(0.8)
-    said = s5.agreement_sentence(given.agreement(), given.masks())
+    said = pitfalls.agreement_sentence(given.agreement(), given.masks())
     assert "IoU of 0.30 [0.30, 0.30]" in said and "**0.55 [0.55, 0.55]**" in said
     assert "Grad-CAM and Score-CAM most (0.80)" in said
-    mean = s5.disagreement(given.masks(), ["gradcam", "scorecam", "lime"])
+    mean = pitfalls.disagreement(given.masks(), ["gradcam", "scorecam", "lime"])
     assert mean["s0"] == pytest.approx((0.8 + 0.5 + 0.5) / 3)
 
 
@@ -88,7 +89,7 @@ def test_seeds_join_map_and_final_masks(seeds):
     assert row["oracle"].tolist() == pytest.approx([0.25] * 3)
     assert row["final"]["embedded_sam"] == pytest.approx(0.4)
     assert row["final"]["random_walker"] == pytest.approx(0.0)
-    assert s5.refiners_of(seeds) == ["embedded_sam", "grabcut", "random_walker"]
+    assert seed_quality.refiners_of(seeds) == ["embedded_sam", "grabcut", "random_walker"]
 
 
 def test_seed_correlations_and_the_ceiling(seeds, found):
@@ -98,23 +99,23 @@ def test_seed_correlations_and_the_ceiling(seeds, found):
     assert rho["embedded_sam", "across explainers"] == pytest.approx(
         0.8
     )  # LIME and IG change place
-    table = s5.ceiling_table(seeds).set_index("segmenter")
+    table = seed_quality.ceiling_table(seeds).set_index("segmenter")
     assert table["above_seed"].to_dict() == pytest.approx(
         {"embedded_sam": 0.75, "grabcut": 1.0, "random_walker": 0.0}
     )
     # SAM: Grad-CAM +0.20 and IG +0.30 beat the oracle's +0.15; Score-CAM +0.15 ties
     assert table["above_oracle"]["grabcut"] == 0
     assert table["missed"].tolist() == [6, 6, 6] and table["rescued"].tolist() == [0, 0, 0]
-    said = s5.seed_sentence(seeds, found)
+    said = seed_quality.seed_sentence(seeds, found)
     assert "**GrabCut**: rank correlation **1.00 [1.00, 1.00]** over all pairs" in said
     assert "better than its seed in 75 % of 24 pairs" in said
 
 
 def test_refinement(seeds):
-    table = s5.refinement(seeds).set_index(["segmenter", "cue"])
+    table = seed_quality.refinement(seeds).set_index(["segmenter", "cue"])
     assert table["mean"]["grabcut", "lime"] == pytest.approx(0.1)
     assert table["mean"]["embedded_sam", "lime"] == pytest.approx(-0.02)
-    said = s5.refinement_sentence(table.reset_index())
+    said = seed_quality.refinement_sentence(table.reset_index())
     assert "**random walker**: **−0.10** on average" in said
     assert "clearly worse for all 4 explainers" in said
     assert "the largest gain is Integrated Gradients' (+0.30 [+0.30, +0.30])" in said
@@ -129,51 +130,51 @@ def test_label_free_agreement_is_the_iou_of_seed_and_mask():
         row | {"coverage": 0.0, "spill": 1.0},
         row | {"coverage": np.nan, "spill": np.nan},
     ]
-    found = s5.label_free(pd.DataFrame(values))["value"]
+    found = seed_quality.label_free(pd.DataFrame(values))["value"]
     assert found[0] == pytest.approx(iou(E, S))
     assert found[1] == 0 and np.isnan(found[2])
 
 
 def test_ranking(seeds, found):
-    order = s5.ranking(seeds, given.proxy())
+    order = seed_quality.ranking(seeds, given.proxy())
     assert order.index.tolist() == ["gradcam", "scorecam", "lime", "ig"]
     assert order["grabcut"]["ig"] == pytest.approx(0.2)
-    rows = s5.ranking_correlations(seeds, found, given.proxy()).set_index("segmenter")
+    rows = seed_quality.ranking_correlations(seeds, found, given.proxy()).set_index("segmenter")
     assert rows["rho"]["grabcut"] == pytest.approx(1)
     assert rows["rho"]["embedded_sam"] == pytest.approx(0.8)
-    said = s5.ranking_sentence(rows.reset_index(), order)
+    said = seed_quality.ranking_sentence(rows.reset_index(), order)
     assert said.startswith("As seeds, Grad-CAM is first and Integrated Gradients last.")
     assert "- embedded SAM: rank correlation with the seeds' order **0.80" in said
     assert "first Grad-CAM, last LIME" in said
 
 
 def test_threshold_rules_and_choices():
-    fixed = s5.fixed_threshold(StoredStudy())
+    fixed = pitfalls.fixed_threshold(StoredStudy())
     assert fixed["value"].tolist()[:3] == pytest.approx([2 / 3] * 3)  # rows 2 and 3 of 1, 2, 3
     assert np.isnan(fixed["value"].iloc[3])
-    rules = s5.threshold_rules(given.localisation(), fixed)
+    rules = pitfalls.threshold_rules(given.localisation(), fixed)
     mean = rules.set_index(["rule", "cue"])["mean"]
     assert mean["Otsu", "ig"] == pytest.approx(0.1) and mean["oracle", "ig"] == pytest.approx(0.25)
     assert mean["fixed 0.5", "gradcam"] == pytest.approx(2 / 3)
-    bare = s5.threshold_rules(given.localisation(), fixed.head(0))
+    bare = pitfalls.threshold_rules(given.localisation(), fixed.head(0))
     assert set(bare["rule"]) == {"Otsu", "oracle"}
-    found = s5.choices(bare, given.segmentation()).set_index("choice")
+    found = pitfalls.choices(bare, given.segmentation()).set_index("choice")
     assert found["range"]["explainer (SAM mask)"] == pytest.approx(0.42)
     assert found["range"]["prompting (SAM mask)"] == pytest.approx(0.2)
     assert found["best"]["explainer (thresholded map)"] == "Grad-CAM"
     assert "threshold rule (thresholded map)" not in found.index  # one rule is no choice
-    said = s5.choices_sentence(found.reset_index(), bare)
+    said = pitfalls.choices_sentence(found.reset_index(), bare)
     assert said.startswith("- explainer (SAM mask): **0.42** between the best (Grad-CAM)")
     assert "would add **0.15** to Otsu's mean IoU of 0.34" in said
 
 
 def test_sizes():
-    table = s5.sizes(given.samples(), given.localisation(), given.segmentation())
+    table = pitfalls.sizes(given.samples(), given.localisation(), given.segmentation())
     assert table["seed"].tolist() == pytest.approx((0.3375 + given.BUMP).tolist())
-    found = s5.size_correlations(table).set_index("of")
+    found = pitfalls.size_correlations(table).set_index("of")
     assert found["rho"]["final"] == pytest.approx(0.9856, abs=1e-3)  # one tie in the bumps
     known = {"sample": list("abcd"), "object_share": [0.1, 0.2, 0.3, 0.4], "seed": [0.1] * 4}
-    said = s5.size_sentence(pd.DataFrame(known | {"final": [0.2, 0.4, 0.8, 0.6]}))
+    said = pitfalls.size_sentence(pd.DataFrame(known | {"final": [0.2, 0.4, 0.8, 0.6]}))
     assert "**undefined** for the thresholded maps" in said and "**0.80 [" in said
     assert (
         "smaller half of the objects have a mean IoU of 0.30, those of the larger half 0.70" in said
@@ -181,11 +182,11 @@ def test_sizes():
 
 
 def test_verdicts(seeds, found):
-    table = s5.verdicts(seeds, found, given.proxy(), given.masks())
+    table = pitfalls.verdicts(seeds, found, given.proxy(), given.masks())
     by_claim = table.groupby("claim")["verdict"].apply(list)
     assert by_claim["C20"][2] == "direction: against"  # SAM is above its seed
     assert all(text.startswith("not tested here") for text in by_claim["C21"] + by_claim["C22"])
     assert by_claim["C23"][0] == "direction: for" and len(by_claim["C23"]) == 3
     assert by_claim["C25"] == ["direction: for"]
-    bare = s5.verdicts(seeds, found, given.proxy(), given.masks().head(0))
+    bare = pitfalls.verdicts(seeds, found, given.proxy(), given.masks().head(0))
     assert bare["verdict"].iloc[-1] == "not tested here: the masks are not stored"

@@ -4,7 +4,7 @@ import numpy as np
 import pandas as pd
 import pytest
 
-from xaiutils import verdicts as v
+from xaiutils.sections import verdicts, words
 
 NAN = float("nan")
 
@@ -19,12 +19,12 @@ NAN = float("nan")
     ],
 )
 def test_estimate(values, sign, text):
-    assert v.estimate(*values, sign=sign) == text
+    assert words.estimate(*values, sign=sign) == text
 
 
 def test_percent():
-    assert v.percent(0.305, 0.17, 0.449) == "30 % [17, 45]"
-    assert v.percent(0.5) == "50 %" and v.percent(NAN) == "undefined"
+    assert words.percent(0.305, 0.17, 0.449) == "30 % [17, 45]"
+    assert words.percent(0.5) == "50 %" and words.percent(NAN) == "undefined"
 
 
 @pytest.mark.parametrize(
@@ -40,23 +40,23 @@ def test_percent():
     ],
 )
 def test_direction(low, high, at_least, at_most, says):
-    assert v.direction(low, high, at_least, at_most) == says
+    assert verdicts.direction(low, high, at_least, at_most) == says
 
 
 def test_a_verdict_needs_five_images_and_a_value():
-    assert v.verdict("C1", "says", "m", (0.9, 0.8, 1.0, 5), 0.5)[-1] == "direction: for"
-    assert v.verdict("C1", "says", "m", (0.9, 0.8, 1.0, 4), 0.5)[-1] == "direction: open"
-    row = v.verdict("C1", "says", "m", (NAN, NAN, NAN, 0), 0.5)
+    assert verdicts.verdict("C1", "says", "m", (0.9, 0.8, 1.0, 5), 0.5)[-1] == "direction: for"
+    assert verdicts.verdict("C1", "says", "m", (0.9, 0.8, 1.0, 4), 0.5)[-1] == "direction: open"
+    row = verdicts.verdict("C1", "says", "m", (NAN, NAN, NAN, 0), 0.5)
     assert row[-1] == "not tested here: not measured in this study"
-    assert v.verdict_table([row]).columns.tolist() == v.COLUMNS
+    assert verdicts.verdict_table([row]).columns.tolist() == verdicts.COLUMNS
 
 
 def test_words():
-    assert v.count(7, 9, "explainers") == "7 of 9 explainers"
-    assert v.count(9, 9, "explainers") == "all 9 explainers"
-    assert v.count(0, 9, "explainers") == "none of 9 explainers"
-    assert v.possessive("LIME") == "LIME's"
-    assert v.possessive("Integrated Gradients") == "Integrated Gradients'"
+    assert words.count(7, 9, "explainers") == "7 of 9 explainers"
+    assert words.count(9, 9, "explainers") == "all 9 explainers"
+    assert words.count(0, 9, "explainers") == "none of 9 explainers"
+    assert words.possessive("LIME") == "LIME's"
+    assert words.possessive("Integrated Gradients") == "Integrated Gradients'"
 
 
 def test_markdown_cuts_nothing_off_and_merges_intervals():
@@ -64,7 +64,7 @@ def test_markdown_cuts_nothing_off_and_merges_intervals():
     table = pd.DataFrame(
         {"cue": ["a|b", long], "mean": [0.5, NAN], "low": [0.4, NAN], "high": [0.6, NAN], "n": 3}
     )
-    lines = v.as_markdown(table, {"IoU": ("mean", "low", "high")}).split("\n")
+    lines = words.as_markdown(table, {"IoU": ("mean", "low", "high")}).split("\n")
     assert lines == [
         "| cue | IoU | n |",
         "| --- | --- | --- |",
@@ -72,4 +72,4 @@ def test_markdown_cuts_nothing_off_and_merges_intervals():
         f"| {long} | – | 3 |",
     ]
     assert table.columns.tolist() == ["cue", "mean", "low", "high", "n"]
-    assert v.as_markdown(pd.DataFrame({"x": [-0.123]}), digits=1).endswith("| −0.1 |")
+    assert words.as_markdown(pd.DataFrame({"x": [-0.123]}), digits=1).endswith("| −0.1 |")

@@ -1,4 +1,4 @@
-"""Photographs in figures: which ones, in what grid, and what stands there without them."""
+"""Photographs in figures: in what grid, what stands around them, and what without them."""
 
 import textwrap
 
@@ -8,36 +8,10 @@ from matplotlib.axes import Axes
 from matplotlib.figure import Figure
 
 from xaiutils.figures.style import style
-from xaiutils.maps import otsu, threshold
 from xaiutils.names import COLOURS, in_order, title
 from xaiutils.study import Study
-from xaiutils.tables import singles
 
 WIDTH = 7.1  # inches: 18 cm, so that type sizes are those on paper
-
-
-def photographs(study: Study, k: int) -> list[str]:
-    """k sample ids, evenly spaced from the photograph on which the explainers agree most to the
-    one on which they agree least (mean pairwise IoU of their thresholded maps); k = 1: the most.
-
-    A rule, so that nobody picks the photographs; samples without a pair come last.
-    """
-    pairs = study.table("agreement")
-    iou = pairs[pairs["metric"] == "iou"].groupby("sample")["value"].mean()
-    ranked = iou.reindex(study.sample_ids).sort_values(ascending=False, kind="stable").index
-    places = np.linspace(0, len(ranked) - 1, min(k, len(ranked))).round().astype(int)
-    return [ranked[place] for place in places]
-
-
-def explainers(study: Study) -> list[str]:
-    """The study's explainers in the paper's order, without fusions."""
-    return singles(study.cues)
-
-
-def seed(study: Study, id: str, cue: str, void: np.ndarray) -> np.ndarray:
-    """The map of a cue thresholded by Otsu outside `void`: (H, W) bool; empty for a flat map."""
-    map = study.saliency(id, cue)
-    return threshold(map, otsu(map, ~void)) & ~void
 
 
 def grid(
@@ -108,12 +82,6 @@ def cue_legend(cues) -> list:
         plt.Line2D([], [], color=COLOURS.get(cue, "#333333"), label=title(cue), **dot)
         for cue in in_order(cues)
     ]
-
-
-def signed(value: float) -> str:
-    """Two digits with a sign, a true minus: "+0.53", "−0.12"; no sign for a zero."""
-    text = f"{value:+.2f}"
-    return "0.00" if float(text) == 0 else text.replace("-", "−")
 
 
 def not_stored(study: Study, what: str) -> Figure:

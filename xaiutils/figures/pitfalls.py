@@ -1,7 +1,7 @@
 """Figures of notebook 4 (section 5, pitfalls of explanations as segmentation signals).
 
-Each takes the tables of `xaiutils.section5` and a caption, or the study where photographs are
-shown. Bars are 95 % intervals over images.
+Each takes tables of `xaiutils.sections` and a caption, or the study where photographs are shown.
+Bars are 95 % intervals over images.
 """
 
 import matplotlib.pyplot as plt
@@ -11,23 +11,18 @@ from matplotlib.axes import Axes
 from matplotlib.figure import Figure
 from matplotlib.lines import Line2D
 
-from xaiutils.correlation import LEVELS
-from xaiutils.figures.photos import WIDTH, below, grid, headline, not_stored, row_label, signed
-from xaiutils.figures.proxy import DPI, mask_with_iou, numbers, rows
-from xaiutils.figures.style import outline, picture, style
+from xaiutils.figures.panels import nothing, numbers, panels
+from xaiutils.figures.photos import below, grid, headline, not_stored, row_label
+from xaiutils.figures.proxy import mask_with_iou
+from xaiutils.figures.style import outline, picture, rows, style
 from xaiutils.names import COLOURS, SEGMENTER_TITLES, in_order, title
-from xaiutils.section4 import FUSED, main_prompting, proxy_segmenter
-from xaiutils.section5 import (
-    LABEL_FREE,
-    agreement_change,
-    ceiling_table,
-    choices,
-    four,
-    refiners_of,
-    size_correlations,
-)
+from xaiutils.sections.correlation import LEVELS
+from xaiutils.sections.cues import FUSED, main_prompting, proxy_segmenter
+from xaiutils.sections.picks import four
+from xaiutils.sections.pitfalls import agreement_change, choices, size_correlations
+from xaiutils.sections.seed_quality import LABEL_FREE, ceiling_table, refiners_of
+from xaiutils.sections.words import count, estimate, rho_text, signed
 from xaiutils.study import Study
-from xaiutils.verdicts import count, estimate
 
 REFINER_COLOURS = {
     "embedded_sam": "#4477aa",
@@ -45,7 +40,8 @@ RULES = {"fixed 0.5": "X", "Otsu": "o", "oracle": "*"}
 def masks_of_four(study: Study, ids: list[str], agreement: pd.Series) -> Figure:
     """Figure 4: SAM's masks from four explainers and from the fused map; a row an image.
 
-    `agreement` gives each image's mean pairwise IoU of the four masks (`section5.disagreement`).
+    `agreement` gives each image's mean pairwise IoU of the four masks (`disagreement` of
+    `sections.pitfalls`).
     """
     if not study.has_arrays or not ids:
         return not_stored(study, "Figure 4, SAM's masks from four explainers")
@@ -88,9 +84,7 @@ def agreement_matrix(maps: pd.DataFrame, masks: pd.DataFrame, text: str) -> Figu
         i, j = sorted((place[row.a], place[row.b]))
         values[i, j], values[j, i] = row.maps, row.masks
     with style():
-        figure, ax = plt.subplots(
-            figsize=(WIDTH, 1.3 + 0.42 * len(cues)), dpi=DPI, layout="constrained"
-        )
+        figure, ax = panels(1, 1.3 + 0.42 * len(cues))
         numbers(ax, values, "viridis", 0, 1)
         names = [title(cue) for cue in cues]
         ax.set_yticks(range(len(cues)), names)
@@ -105,33 +99,23 @@ def agreement_matrix(maps: pd.DataFrame, masks: pd.DataFrame, text: str) -> Figu
     return figure
 
 
-def nothing(text: str) -> Figure:
-    """A small figure that says why there is nothing to draw."""
-    with style():
-        figure = plt.figure(figsize=(WIDTH, 0.5), dpi=DPI)
-        figure.text(0.01, 0.5, text, va="center", fontsize=9)
-    return figure
-
-
 # Seed quality -----------------------------------------------------------------------------------
 
 
 def seed_against_final(table: pd.DataFrame, found: pd.DataFrame, text: str) -> Figure:
     """Seed IoU against final IoU, a point an explanation, a panel a segmenter.
 
-    `table` is `section5.seeds`, `found` `section5.seed_correlations`.
+    `table` is `seed_quality.seeds`, `found` `seed_quality.seed_correlations`.
     """
     names, cues = refiners_of(table), in_order(table["cue"].unique())
     pooled = found[found["level"] == "pooled"].set_index("segmenter")
     with style():
-        figure, axes = plt.subplots(1, len(names), figsize=(WIDTH, 3.0), dpi=DPI, sharey=True,
-                                    layout="constrained", squeeze=False)  # fmt: skip
+        figure, axes = panels(len(names), 3.0, sharey=True, squeeze=False)
         for ax, name in zip(axes[0], names):
             part = table[table["segmenter"] == name]
             _scatter(ax, part, cues)
             row = pooled.loc[name]
-            rho = estimate(row["rho"], row["low"], row["high"])
-            ax.set(title=f"{SEGMENTER_TITLES[name]}\nρ = {rho}", xlabel="IoU of the seed")
+            ax.set(title=f"{SEGMENTER_TITLES[name]}\nρ = {rho_text(row)}", xlabel="IoU of the seed")
         axes[0, 0].set_ylabel("IoU of the final mask")
         handles = [
             Line2D([], [], marker="o", lw=0, color=COLOURS.get(cue, "#333333"), label=title(cue))
@@ -170,7 +154,7 @@ def correlation_levels(found: pd.DataFrame, text: str) -> Figure:
     names, levels = list(dict.fromkeys(found["segmenter"])), list(LEVELS)
     offsets = np.linspace(-0.22, 0.22, len(names)) if len(names) > 1 else [0.0]
     with style():
-        figure, ax = plt.subplots(figsize=(WIDTH, 2.6), dpi=DPI, layout="constrained")
+        figure, ax = panels(1, 2.6)
         for offset, name in zip(offsets, names):
             part = found[found["segmenter"] == name].set_index("level").reindex(levels)
             y, colour = np.arange(len(levels)) + offset, REFINER_COLOURS[name]
@@ -198,12 +182,11 @@ def correlation_levels(found: pd.DataFrame, text: str) -> Figure:
 
 
 def refinement_gain(table: pd.DataFrame, text: str) -> Figure:
-    """Final minus seed IoU for each explainer and segmenter; `table` is `section5.refinement`."""
+    """Final minus seed IoU by explainer and segmenter; `table` is `seed_quality.refinement`."""
     names, cues = list(dict.fromkeys(table["segmenter"])), in_order(table["cue"].unique())
     offsets = np.linspace(-0.24, 0.24, len(names)) if len(names) > 1 else [0.0]
     with style():
-        figure, ax = plt.subplots(figsize=(WIDTH, 0.8 + 0.34 * len(cues)), dpi=DPI,
-                                  layout="constrained")  # fmt: skip
+        figure, ax = panels(1, 0.8 + 0.34 * len(cues))
         for offset, name in zip(offsets, names):
             part = table[table["segmenter"] == name].set_index("cue").reindex(cues)
             y, colour = np.arange(len(cues)) + offset, REFINER_COLOURS[name]
@@ -227,15 +210,14 @@ def refinement_gain(table: pd.DataFrame, text: str) -> Figure:
 def rank_chart(order: pd.DataFrame, found: pd.DataFrame, text: str) -> Figure:
     """Ranks of the explainers as seeds, after each refinement, and by the label-free agreement.
 
-    `order` is `section5.ranking`, `found` `section5.ranking_correlations`.
+    `order` is `seed_quality.ranking`, `found` `seed_quality.ranking_correlations`.
     """
     ranks = order.rank(ascending=False, method="first")
     rho = found.set_index("segmenter")
     heads = {"seed": "the seeds\n(truth)", LABEL_FREE: "agreement\nwith SAM\n(no truth)"}
     x = np.arange(len(ranks.columns))
     with style():
-        figure, ax = plt.subplots(figsize=(WIDTH, 1.2 + 0.33 * len(ranks)), dpi=DPI,
-                                  layout="constrained")  # fmt: skip
+        figure, ax = panels(1, 1.2 + 0.33 * len(ranks))
         for cue, row in ranks.iterrows():
             colour = COLOURS.get(cue, "#333333")
             ax.plot(x, row, "-o", color=colour, lw=2, markersize=18, markeredgecolor="white")
@@ -287,14 +269,11 @@ def _on(colour: str) -> str:
 def heuristics(rules: pd.DataFrame, segmentation: pd.DataFrame, text: str) -> Figure:
     """Left: IoU of the maps under three threshold rules. Right: how far each choice moves the IoU.
 
-    `rules` is `section5.threshold_rules`.
+    `rules` is `sections.pitfalls.threshold_rules`.
     """
     cues, found = in_order(rules["cue"].unique()), choices(rules, segmentation)
     with style():
-        figure, (left, right) = plt.subplots(
-            1, 2, figsize=(WIDTH, 1.2 + 0.3 * len(cues)), dpi=DPI, layout="constrained",
-            width_ratios=[1, 0.8],
-        )  # fmt: skip
+        figure, (left, right) = panels(2, 1.2 + 0.3 * len(cues), width_ratios=[1, 0.8])
         for rule, offset in zip(RULES, (0.2, 0, -0.2)):
             part = rules[rules["rule"] == rule].set_index("cue").reindex(cues)
             y = np.arange(len(cues)) + offset
@@ -332,12 +311,12 @@ def heuristics(rules: pd.DataFrame, segmentation: pd.DataFrame, text: str) -> Fi
 def size_against_iou(table: pd.DataFrame, text: str) -> Figure:
     """Object size against the IoU averaged over explainers; two points an image, seed and SAM.
 
-    `table` is `section5.sizes`.
+    `table` is `sections.pitfalls.sizes`.
     """
     found = size_correlations(table).set_index("of")
     x, look = 100 * table["object_share"], {"s": 30, "edgecolors": "#4477aa", "zorder": 3}
     with style():
-        figure, ax = plt.subplots(figsize=(WIDTH, 3.2), dpi=DPI, layout="constrained")
+        figure, ax = panels(1, 3.2)
         ax.vlines(x, table["seed"], table["final"], color="#4477aa", lw=1, alpha=0.5)
         ax.scatter(x, table["seed"], facecolors="white", label="thresholded map", **look)
         ax.scatter(x, table["final"], facecolors="#4477aa", label="SAM mask", **look)
@@ -346,7 +325,7 @@ def size_against_iou(table: pd.DataFrame, text: str) -> Figure:
         _plain_percent(ax, x)
         said = "clear" if found["low"]["final"] > 0 or found["high"]["final"] < 0 else "no clear"
         headline(figure, f"Object size and IoU: {said} relation "
-                 f"(ρ = {estimate(*found.loc['final', ['rho', 'low', 'high']])})")  # fmt: skip
+                 f"(ρ = {rho_text(found.loc['final'])})")  # fmt: skip
         below(figure, "A line joins the two masks of an image. ρ: rank correlation with its 95 % "
               f"interval (bootstrap over images); clear: it excludes zero. {text}",
               ax.get_legend_handles_labels()[0])  # fmt: skip

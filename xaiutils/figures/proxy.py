@@ -1,10 +1,8 @@
 """Figures of notebook 3 (section 4, a foundation model as a proxy for ground truth).
 
-Each takes the tables of `xaiutils.section4` and a caption, or the study where photographs are
-shown. Points are means over images, bars their 95 % intervals.
+Each takes tables of `xaiutils.sections` and a caption, or the study where photographs are shown.
+Points are means over images, bars their 95 % intervals.
 """
-
-import textwrap
 
 import matplotlib.pyplot as plt
 import numpy as np
@@ -13,9 +11,9 @@ from matplotlib.axes import Axes
 from matplotlib.figure import Figure
 from matplotlib.lines import Line2D
 
-from xaiutils.correlation import correlations
 from xaiutils.errors import InputError
-from xaiutils.figures.photos import WIDTH, below, grid, headline, not_stored, row_label, signed
+from xaiutils.figures.panels import DPI, numbers, panels
+from xaiutils.figures.photos import WIDTH, below, grid, headline, not_stored, row_label
 from xaiutils.figures.style import (
     MASK,
     PEAK,
@@ -25,27 +23,19 @@ from xaiutils.figures.style import (
     intervals,
     outline,
     picture,
+    rows,
     style,
 )
-from xaiutils.names import COLOURS, SEGMENTER_TITLES, in_order, title
+from xaiutils.names import COLOURS, in_order, title
 from xaiutils.prompting import PROMPTINGS, Prompts
-from xaiutils.section4 import (
-    COVERAGE,
-    FUSED,
-    REFERENCES,
-    SPILL,
-    best_of,
-    floor_title,
-    gains,
-    hardest,
-    kind,
-    main_prompting,
-    proxy_segmenter,
-)
+from xaiutils.sections.correlation import correlations
+from xaiutils.sections.cues import FUSED, best_of, kind, main_prompting, proxy_segmenter
+from xaiutils.sections.floors import floor_title
+from xaiutils.sections.fusion_gain import hardest
+from xaiutils.sections.proxy import COVERAGE, REFERENCES, SPILL, gains
+from xaiutils.sections.words import change, of_explainers, possessive, rho_text, signed
 from xaiutils.study import Study, stream
-from xaiutils.verdicts import count, estimate, possessive
 
-DPI = 120
 FOREGROUND, BACKGROUND = "#ff5a00", "#2f7fff"  # points and regions of the dual cues
 MARKERS = {"truth": "o", "fused proxy": "s", "own proxy": "^"}
 AGAINST = {
@@ -139,11 +129,11 @@ def mask_with_iou(ax, study, sample, cue, prompting, segmenter, table: pd.DataFr
 def coverage_and_spill(table: pd.DataFrame, text: str) -> Figure:
     """Coverage and spill of each cue against the three references, with the paper's bands.
 
-    `table` is that of `section4.coverage_table`.
+    `table` is that of `sections.proxy.coverage_table`.
     """
     cues = in_order(table["cue"].unique())
     with style():
-        figure, axes = _panels(2, 0.9 + 0.36 * len(cues), sharey=True)
+        figure, axes = panels(2, 0.9 + 0.36 * len(cues), sharey=True)
         for ax, measure in zip(axes, ("coverage", "spill")):
             _references(ax, table[table["measure"] == measure], cues)
         axes[0].set(xlabel="coverage: share of the reference marked", xlim=(-0.02, 1.02))
@@ -175,14 +165,6 @@ def _references(ax: Axes, table: pd.DataFrame, cues: list[str]) -> None:
     rows(ax, cues)
 
 
-def rows(ax: Axes, cues: list[str]) -> None:
-    """Names of cues on the y axis, first on top, and a light grid."""
-    ax.set_yticks(range(len(cues)), [title(cue) for cue in cues])
-    ax.set_ylim(len(cues) - 0.5, -0.5)
-    ax.grid(axis="x", color="#dddddd", linewidth=0.6)
-    ax.set_axisbelow(True)
-
-
 def _bands(axes, cues: list[str]) -> None:
     """The paper's ranges, behind the rows of the explainers that it names."""
     claims = [(axes[0], "gradcam", *COVERAGE)]
@@ -211,13 +193,13 @@ def _coverage_title(table: pd.DataFrame) -> str:
 def threshold_against_prompted(table: pd.DataFrame, text: str) -> Figure:
     """Mean IoU of Otsu's and of SAM's mask of the same map, and the paired difference.
 
-    `table` is that of `section4.prompting_gain`.
+    `table` is that of `promptings.prompting_gain`.
     """
     cues = table["cue"].tolist()
     y = np.arange(len(cues))
     colours = [COLOURS.get(cue, "#333333") for cue in cues]
     with style():
-        figure, axes = _panels(2, 1.0 + 0.26 * len(cues), sharey=True)
+        figure, axes = panels(2, 1.0 + 0.26 * len(cues), sharey=True)
         axes[0].hlines(y, table["threshold"], table["prompted"], colors=colours, linewidth=2)
         axes[0].scatter(table["threshold"], y, s=30, facecolors="white", edgecolors=colours,
                         zorder=3)  # fmt: skip
@@ -229,7 +211,7 @@ def threshold_against_prompted(table: pd.DataFrame, text: str) -> Figure:
         rows(axes[0], cues)
         axes[1].tick_params(labelleft=False)
         single = table[table["cue"].map(kind) == "explainer"]
-        better = count(int((single["low"] > 0).sum()), len(single), "explainers")
+        better = of_explainers(single["low"] > 0)
         headline(figure, f"SAM's mask is clearly better than the thresholded map: {better}")
         ends = [
             Line2D([], [], marker="o", color="#444444", lw=0, mfc="white", label="Otsu's mask"),
@@ -255,7 +237,7 @@ PROMPTING_TITLES = {
 def prompting_grid(wide: pd.DataFrame, means: pd.DataFrame, text: str) -> Figure:
     """Mean IoU of each cue (row) under each prompting (column); above, the explainers' average.
 
-    `wide` is `section4.promptings`, `means` `section4.prompting_means`.
+    `wide` is `promptings.promptings`, `means` `promptings.prompting_means`.
     """
     wide = wide.drop(index="mean")
     heights = [1.0, 0.24 * len(wide)]
@@ -283,29 +265,18 @@ def prompting_grid(wide: pd.DataFrame, means: pd.DataFrame, text: str) -> Figure
     return figure
 
 
-def numbers(ax: Axes, values: np.ndarray, cmap: str, low: float, high: float) -> None:
-    """A matrix as colours with its numbers printed; NaN stays white and says so."""
-    ax.imshow(values, cmap=cmap, vmin=low, vmax=high, aspect="auto")
-    for (row, column), value in np.ndenumerate(values):
-        dark = not np.isfinite(value) or (value - low) / (high - low) > 0.5
-        said = f"{value:.2f}" if np.isfinite(value) else "–"
-        ax.text(column, row, said, ha="center", va="center", fontsize=8.5,
-                color="black" if dark else "white")  # fmt: skip
-    ax.spines[:].set_visible(False)
-
-
 # Floors and ceilings ----------------------------------------------------------------------------
 
 
 def floors_and_ceilings(table: pd.DataFrame, masks: pd.DataFrame, text: str) -> Figure:
     """The IoU of the SAM mask from every cue, floor and ceiling; right, minus the best floor.
 
-    `table` is `section4.floor_table`; `masks` (`section4.prompted`) gives the single images, drawn
+    `table` is `floors.floor_table`; `masks` (`cues.prompted`) gives the single images, drawn
     as faint ticks.
     """
     cues = table["cue"].tolist()
     with style():
-        figure, axes = _panels(2, 1.0 + 0.235 * len(cues), sharey=True, width_ratios=[1.5, 1])
+        figure, axes = panels(2, 1.0 + 0.235 * len(cues), sharey=True, width_ratios=[1.5, 1])
         for i, (cue, of) in enumerate(zip(cues, table["kind"])):
             values = masks.loc[masks["cue"] == cue, "iou"].to_numpy(float)
             faint = max(0.08, min(0.55, 8 / max(len(values), 1)))
@@ -345,11 +316,11 @@ def floors_and_ceilings(table: pd.DataFrame, masks: pd.DataFrame, text: str) -> 
 def fused_minus(table: pd.DataFrame, text: str) -> Figure:
     """The weighted fusion minus each other cue, as thresholded maps and as SAM masks.
 
-    `table` is that of `section4.fused_against`.
+    `table` is that of `fusion_gain.fused_against`.
     """
     cues = in_order(table["cue"].unique())
     with style():
-        figure, axes = _panels(2, 0.9 + 0.24 * len(cues), sharey=True)
+        figure, axes = panels(2, 0.9 + 0.24 * len(cues), sharey=True)
         for ax, of in zip(axes, ("thresholded map", "SAM mask")):
             part = table[table["of"] == of].set_index("cue").reindex(cues).reset_index()
             ax.axvspan(0.05, 2, color=BAND, alpha=0.45, lw=0, zorder=0)
@@ -363,9 +334,8 @@ def fused_minus(table: pd.DataFrame, text: str) -> Figure:
         axes[1].tick_params(labelleft=False)
         rival = hardest(table, "SAM mask")
         if rival is not None:
-            gain = estimate(rival["mean"], rival["low"], rival["high"], sign=True)
             other = possessive(title(rival["cue"]))
-            headline(figure, f"Prompting with the fused map instead of {other}: {gain}")
+            headline(figure, f"Prompting with the fused map instead of {other}: {change(rival)}")
         else:
             headline(figure, "The weighted fusion against every other cue")
         below(
@@ -383,7 +353,7 @@ def score_against_iou(scores: pd.DataFrame, text: str) -> Figure:
     """SAM's predicted IoU against the true IoU, a point a mask, coloured by explainer."""
     found = correlations(scores, "score", "iou").set_index("level").loc["pooled"]
     with style():
-        figure, ax = plt.subplots(figsize=(WIDTH, 3.9), dpi=DPI, layout="constrained")
+        figure, ax = panels(1, 3.9)
         for cue in in_order(scores["cue"].unique()):
             part = scores[scores["cue"] == cue]
             look = {"color": COLOURS.get(cue, "#333333"), "edgecolors": "white", "linewidths": 0.4}
@@ -397,25 +367,6 @@ def score_against_iou(scores: pd.DataFrame, text: str) -> Figure:
                xlim=(low - 0.01, max(1.02, scores["score"].max() + 0.01)),
                ylim=(-0.02, 1.02))  # fmt: skip
         figure.legend(loc="outside right center", fontsize=8.5, handletextpad=0.2)
-        rho = estimate(found["rho"], found["low"], found["high"])
-        headline(figure, f"SAM's own score and the true IoU: rank correlation {rho}")
+        headline(figure, f"SAM's own score and the true IoU: rank correlation {rho_text(found)}")
         below(figure, f"Interval: bootstrap over images. {text}")
     return figure
-
-
-def _panels(n: int, height: float, **options) -> tuple[Figure, np.ndarray]:
-    return plt.subplots(
-        1, n, figsize=(WIDTH, height), dpi=DPI, layout="constrained", **options
-    )  # fmt: skip
-
-
-def segmenter_note(segmentation: pd.DataFrame) -> str:
-    """Which SAM it is, loudly: Markdown for the top of a notebook."""
-    name = SEGMENTER_TITLES[proxy_segmenter(segmentation)]
-    if name == "SAM2":
-        return "**The segmenter of this study is SAM2, as in the paper.**"
-    note = (
-        f"**The segmenter of this study is the {name}, not SAM2.** It is a small SAM in two ONNX "
-        "files that runs on any processor. Where the paper says SAM2, read: another, larger model."
-    )
-    return textwrap.indent(note, "> ")

@@ -1,6 +1,6 @@
 """What all figures share: type sizes, colours of maps and masks, overlays, intervals, captions."""
 
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
 
 import matplotlib.pyplot as plt
@@ -83,12 +83,17 @@ def intervals(ax: Axes, table: pd.DataFrame, y: str = "cue") -> None:
 
     `table` has the columns `y`, mean, low, high (see `statistics.summary`).
     """
-    rows = np.arange(len(table))
+    places = np.arange(len(table))
     colours = [COLOURS.get(cue, "#333333") for cue in table[y]]
-    ax.hlines(rows, table["low"], table["high"], colors=colours, linewidth=2)
-    ax.scatter(table["mean"], rows, c=colours, s=34, zorder=3)
-    ax.set_yticks(rows, [title(cue) for cue in table[y]])
-    ax.set_ylim(len(table) - 0.5, -0.5)
+    ax.hlines(places, table["low"], table["high"], colors=colours, linewidth=2)
+    ax.scatter(table["mean"], places, c=colours, s=34, zorder=3)
+    rows(ax, table[y])
+
+
+def rows(ax: Axes, cues: Sequence[str]) -> None:
+    """Names of cues on the y axis, first on top, and a light grid."""
+    ax.set_yticks(range(len(cues)), [title(cue) for cue in cues])
+    ax.set_ylim(len(cues) - 0.5, -0.5)
     ax.grid(axis="x", color="#dddddd", linewidth=0.6)
     ax.set_axisbelow(True)
 

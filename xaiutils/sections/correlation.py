@@ -67,10 +67,15 @@ def _rho(level: str, a: np.ndarray, b: np.ndarray, each: np.ndarray) -> float:
     if level == "across explainers":
         return _mean(each)
     if level == "across images":
-        return _mean(_columns(a, b))
+        return mean_of_columns(a, b)
     both = np.isfinite(a) & np.isfinite(b)
     columns = [(_mean(p[keep]), _mean(q[keep])) for p, q, keep in zip(a.T, b.T, both.T)]
     return spearman(*np.array(columns).T)
+
+
+def mean_of_columns(a: np.ndarray, b: np.ndarray) -> float:
+    """Spearman of each pair of columns of (images, cues), averaged: the reading across images."""
+    return _mean(_columns(a, b))
 
 
 def _columns(a: np.ndarray, b: np.ndarray) -> np.ndarray:

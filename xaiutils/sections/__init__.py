@@ -1,0 +1,1 @@
+"""Tables and sentences of the paper's sections, computed from a study; nothing is drawn here."""

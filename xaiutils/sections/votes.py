@@ -1,0 +1,114 @@
+"""Section 3, votes: how many explainers mark a pixel, and what that says of the object."""
+
+import numpy as np
+import pandas as pd
+
+from xaiutils.maps import otsu, threshold
+from xaiutils.metrics.agreement import votes
+from xaiutils.sections.correlation import spearman
+from xaiutils.sections.cues import explainers
+from xaiutils.sections.words import quote
+from xaiutils.statistics import mean_interval, summary
+from xaiutils.study import Study
+
+
+def seed(study: Study, id: str, cue: str, void: np.ndarray) -> np.ndarray:
+    """The map of a cue thresholded by Otsu outside `void`: (H, W) bool; empty for a flat map."""
+    map = study.saliency(id, cue)
+    return threshold(map, otsu(map, ~void)) & ~void
+
+
+def vote_map(study: Study, sample) -> np.ndarray:
+    """How many explainers mark each pixel (thresholded by Otsu): (H, W) int64."""
+    cues = explainers(study)
+    return votes(np.stack([seed(study, sample.id, cue, sample.void) for cue in cues]))
+
+
+def votes_title(counts: list[np.ndarray], samples: list, k: int) -> str:
+    """How much of the object all k explainers mark together, the mean over the photographs."""
+    inside = [sample.mask & ~sample.void for sample in samples]
+    shares = [np.mean(count[mask] == k) for count, mask in zip(counts, inside) if mask.any()]
+    if not shares:
+        return "How many explainers mark each pixel"
+    return f"All {k} explainers mark the same {np.mean(shares):.0%} of the object"
+
+
+def vote_table(study: Study) -> pd.DataFrame:
+    """Votes against the object, a row for each image and number of votes.
+
+    sample, votes, pixels (that have exactly so many votes), precision (the share of them on the
+    object, NaN without pixels), coverage (the share of the object with at least so many votes).
+    Without stored maps the last three are undefined (0 pixels, NaN).
+    """
+    k = len(explainers(study))
+    rows = []
+    for id in study.sample_ids:
+        if study.has_arrays:
+            sample = study.sample(id)
+            valid = ~sample.void
+            count, inside = vote_map(study, sample)[valid], sample.mask[valid]
+        else:
+            count, inside = np.zeros(0, int), np.zeros(0, bool)
+        rows += [{"sample": id, **row} for row in tally(count, inside, k)]
+    return pd.DataFrame(rows)
+
+
+def tally(count: np.ndarray, inside: np.ndarray, k: int) -> list[dict]:
+    """Rows votes, pixels, precision, coverage for 0 to k votes; count and inside are (N,)."""
+    size = np.bincount(count, minlength=k + 1)
+    hits = np.bincount(count[inside], minlength=k + 1)
+    at_least = hits[::-1].cumsum()[::-1]
+    return [
+        {
+            "votes": v,
+            "pixels": int(size[v]),
+            "precision": hits[v] / size[v] if size[v] else float("nan"),
+            "coverage": at_least[v] / at_least[0] if at_least[0] else float("nan"),
+        }
+        for v in range(k + 1)
+    ]
+
+
+def precision_title(table: pd.DataFrame) -> str:
+    """Precision without a vote and with the most votes that occur."""
+    found = summary(table, "votes", "precision").dropna(subset="mean").set_index("votes")["mean"]
+    if len(found) < 2:
+        return "Votes against the object: not computed without the stored maps"
+    low, high = found.index.min(), found.index.max()
+    return (
+        f"On the object: {found[low]:.0%} of the pixels with {low} votes, {found[high]:.0%} of "
+        f"those with {high}"
+    )
+
+
+def vote_sentences(table: pd.DataFrame) -> str:
+    """Precision and coverage by votes, and the trend of precision within a photograph."""
+    found = summary(table, "votes", "precision").dropna(subset="mean")
+    if len(found) < 2:
+        return "Votes need the stored maps, which this study has not."
+    said = []
+    for row in (found.iloc[0], found.iloc[-1]):
+        said.append(
+            f"- Of the pixels with {int(row['votes'])} votes, on the object: "
+            f"{quote(row['mean'], row['low'], row['high'], row['n'], percent=True)} photographs "
+            "that have such pixels."
+        )
+    rho = vote_trend(table)
+    said.append(
+        f"- Rank correlation of precision with the number of votes, within a photograph: "
+        f"{quote(*mean_interval(rho), len(rho))}."
+    )
+    kept = summary(table, "votes", "coverage").set_index("votes")["mean"]
+    half = int(np.ceil(kept.index.max() / 2))
+    said.append(
+        f"- Pixels with at least {half} votes hold {kept[half]:.0%} of the object, those with all "
+        f"{kept.index.max()} hold {kept.iloc[-1]:.0%}."
+    )
+    return "\n".join(said)
+
+
+def vote_trend(table: pd.DataFrame) -> np.ndarray:
+    """Spearman's rho of precision with votes, one for each image with at least three defined."""
+    parts = table.groupby("sample")
+    values = np.array([spearman(part["votes"], part["precision"]) for _, part in parts])
+    return values[np.isfinite(values)]
