@@ -1,5 +1,7 @@
 """Tiny notebooks, each with one way to succeed or to fail, in real kernels."""
 
+import base64
+import io
 import os
 import subprocess
 import sys
@@ -8,11 +10,13 @@ from pathlib import Path
 
 import matplotlib.pyplot as plt
 import nbformat
+import numpy as np
 import pandas as pd
 import psutil
 import pytest
 from bs4 import BeautifulSoup
 from nbformat.v4 import new_code_cell, new_markdown_cell, new_notebook, new_output
+from PIL import Image
 
 from xaiutils import batch
 from xaiutils.batch import (
@@ -315,3 +319,20 @@ def test_the_summary_is_a_table():
         "01_a        12.3  done",
         "02_long      1.0  why",
     ]
+
+
+def test_large_pictures_become_jpeg_in_pages_and_drawings_stay_png():
+    def output(pixels):
+        stream = io.BytesIO()
+        Image.fromarray(pixels).save(stream, "PNG")
+        data = {"image/png": base64.b64encode(stream.getvalue()).decode()}
+        return new_output("display_data", data=data)
+
+    noise = np.random.default_rng(0).integers(0, 255, (400, 400, 3), dtype=np.uint8)
+    flat = np.full((400, 400, 3), 200, np.uint8)
+    cell = new_code_cell("", outputs=[output(noise), output(flat)], execution_count=1)
+    notebook = new_notebook(cells=[cell])
+    soup = BeautifulSoup(to_html(notebook, "page", Path()), "html.parser")
+    kinds = [image["src"][:15] for image in soup.select("img")]
+    assert kinds == ["data:image/jpeg", "data:image/png;"]
+    assert "image/png" in cell.outputs[0].data  # the notebook itself keeps its PNG

@@ -15,6 +15,7 @@ import ctypes
 import threading
 import time
 import warnings
+from pathlib import Path
 
 import numpy as np
 import pandas as pd
@@ -224,6 +225,16 @@ def speed_table(classifier: str, found: dict[str, list[dict]]) -> pd.DataFrame:
     return pd.DataFrame(rows).reindex(columns=COLUMNS)
 
 
+def others(folder: Path, tables: list[pd.DataFrame]) -> list[pd.DataFrame]:
+    """The rows of an earlier run about classifiers that this one has not timed."""
+    path = folder / "speed.csv"
+    if not path.exists():
+        return []
+    earlier = pd.read_csv(path)
+    timed = pd.concat(tables)["classifier"].unique()
+    return [earlier[~earlier["classifier"].isin(timed)]]
+
+
 def main(arguments: list[str] | None = None) -> None:
     parser = argparse.ArgumentParser(prog="python -m xaiutils.bench", description=__doc__)
     parser.add_argument("--classifiers", default="efficientnet_lite0,resnet50")
@@ -241,7 +252,7 @@ def main(arguments: list[str] | None = None) -> None:
         runs = options.runs or RUNS.get(name, 3)
         say = lambda text, name=name: print(f"{name}: {text}", flush=True)  # noqa: E731
         tables.append(speed_table(name, collect(classifier, options.preset, runs, say)))
-        save_table(pd.concat(tables, ignore_index=True), folder, "speed")
+        save_table(pd.concat([*others(folder, tables), *tables]), folder, "speed")
     print(pd.concat(tables).round(3).to_string(index=False))
 
 
