@@ -11,6 +11,7 @@ from xaiutils.errors import InputError
 from xaiutils.folding import differentiable_copy
 from xaiutils.images import read_image
 
+PROBE = np.random.default_rng(2).normal(0, 1, (2, 3, 32, 32)).astype("f4")
 SAMPLE = ROOT / "data" / "sample" / "images"
 
 
@@ -82,7 +83,7 @@ def test_a_spoilt_cached_graph_is_replaced(tmp_path, small_images, spoil):
     model, cache = SmallNet().eval(), tmp_path / "small.xml"
     spoil(cache)
     before = cache.read_bytes()
-    forward = compiled.fastest_forward(model, 32, cache=cache)
+    forward = compiled.fastest_forward(model, PROBE, cache=cache)
     eager = compiled.eager_forward(model)(small_images.numpy())
     np.testing.assert_allclose(forward(small_images.numpy()), eager, atol=1e-4)
     assert cache.with_suffix(".bin").exists()
@@ -93,9 +94,23 @@ def test_a_compiled_forward_that_disagrees_is_not_used(monkeypatch, small_images
     model = SmallNet().eval()
     monkeypatch.setattr(compiled, "openvino_forward", lambda *_: lambda batch: batch[:, 0, 0, :5])
     with pytest.warns(UserWarning, match="running eagerly: compiled logits differ"):
-        forward = compiled.fastest_forward(model, 32)
+        forward = compiled.fastest_forward(model, PROBE)
     eager = compiled.eager_forward(model)(small_images.numpy())
     np.testing.assert_array_equal(forward(small_images.numpy()), eager)
+
+
+def test_bfloat16_that_disagrees_becomes_float32(monkeypatch, small_images):
+    model, real = SmallNet().eval(), compiled.openvino_forward
+
+    def coarse(model, size, precision, cache):
+        forward = real(model, size, precision, cache)
+        return forward if precision == "f32" else lambda batch: forward(batch) * 2
+
+    monkeypatch.setattr(compiled, "openvino_forward", coarse)
+    with pytest.warns(UserWarning, match="running in float32"):
+        forward = compiled.fastest_forward(model, PROBE, "bf16")
+    eager = compiled.eager_forward(model)(small_images.numpy())
+    np.testing.assert_allclose(forward(small_images.numpy()), eager, atol=1e-4)
 
 
 def test_unknown_names_are_refused(small):
@@ -141,7 +156,7 @@ class WithNorms(torch.nn.Module):
 def test_folded_batch_norms_leave_logits_and_gradients_as_they_are():
     with torch.random.fork_rng():
         model = WithNorms().eval().requires_grad_(False)
-    folded = differentiable_copy(model, 16)
+    folded = differentiable_copy(model, torch.from_numpy(PROBE))
     assert not any(isinstance(m, torch.nn.BatchNorm2d) for m in folded.modules())
     x = torch.linspace(-1, 1, 3 * 16 * 16).reshape(1, 3, 16, 16)
     gradients = []
@@ -156,13 +171,13 @@ def test_norms_that_only_seem_to_follow_are_noticed_and_left_alone():
     with torch.random.fork_rng():
         model = WithNorms(swapped=True).eval().requires_grad_(False)
     with pytest.warns(UserWarning, match="cannot be folded"):
-        assert differentiable_copy(model, 16) is model
+        assert differentiable_copy(model, torch.from_numpy(PROBE)) is model
 
 
 @pytest.mark.slow
 @pytest.mark.parametrize("name", ["efficientnet_lite0", "resnet50"])
 def test_compiled_and_eager_logits_agree_with_real_weights(name):
-    fast, eager = load_classifier(name), load_classifier(name, None)
+    fast, eager = load_classifier(name, "f32"), load_classifier(name, None)
     x = np.stack([fast.preprocess(read_image(p)) for p in sorted(SAMPLE.glob("*.jpg"))[:4]])
     np.testing.assert_allclose(fast.logits(x), eager.logits(x), atol=5e-3)
 
@@ -173,7 +188,7 @@ def test_resnet50_known_predictions():
     import matplotlib.cbook
     import skimage.data
 
-    classifier = load_classifier("resnet50")
+    classifier = load_classifier("resnet50", "f32")
     officer = read_image(matplotlib.cbook.get_sample_data("grace_hopper.jpg", asfileobj=False))
     known = [
         (skimage.data.chelsea(), "Egyptian cat", 0.948),
@@ -184,3 +199,14 @@ def test_resnet50_known_predictions():
         index, found = classifier.predict(image)
         assert classifier.class_names[index] == name
         assert found == pytest.approx(probability, abs=2e-3)
+
+
+@pytest.mark.slow
+def test_resnet50_in_its_own_precision_stays_near_eager_logits():
+    """bfloat16 where the processor has it: within a tenth of the logits' standard deviation."""
+    fast, eager = load_classifier("resnet50"), load_classifier("resnet50", None)
+    assert fast.precision == "bf16"
+    x = np.stack([fast.preprocess(read_image(p)) for p in sorted(SAMPLE.glob("*.jpg"))[:4]])
+    expected = eager.logits(x)
+    np.testing.assert_allclose(fast.logits(x), expected, atol=0.1 * expected.std())
+    np.testing.assert_array_equal(fast.logits(x).argmax(1), expected.argmax(1))

@@ -10,9 +10,10 @@ import torch
 
 Forward = Callable[[np.ndarray], np.ndarray]
 
-# Largest difference from the eager logits, in units of their standard deviation over classes.
-# Float32 kernels differ by their order of summation alone; bfloat16 keeps 8 bits of mantissa.
-TOLERANCE = {"f32": 1e-3, "bf16": 0.2}
+# Largest difference from the eager logits, in units of their standard deviation.
+# Float32 kernels differ by their order of summation alone; bfloat16 keeps 8 bits of mantissa, which
+# ResNet-50 bears (0.05) and EfficientNet-Lite0 does not (0.3): it then runs in float32.
+TOLERANCE = {"f32": 1e-3, "bf16": 0.1}
 
 
 def eager_forward(model: torch.nn.Module) -> Forward:
@@ -73,34 +74,37 @@ def _save(ov, graph, cache: Path) -> None:
     os.replace(part, cache)
 
 
-def disagreement(forward: Forward, reference: Forward, size: int) -> float:
-    """Largest |difference| of the logits on a fixed probe, over their standard deviation."""
-    probe = np.random.default_rng(0).normal(0, 1, (2, 3, size, size)).astype(np.float32)
+def disagreement(forward: Forward, reference: Forward, probe: np.ndarray) -> float:
+    """Largest |difference| of the logits of `probe` (B, 3, S, S), over their standard deviation."""
     expected, found = reference(probe), forward(probe)
     return float(np.abs(expected - found).max() / (expected.std() + 1e-12))
 
 
 def fastest_forward(
-    model: torch.nn.Module, size: int, precision: str = "f32", cache: Path | None = None
+    model: torch.nn.Module, probe: np.ndarray, precision: str = "f32", cache: Path | None = None
 ) -> Forward:
-    """OpenVINO's forward where it agrees with eager execution, else eager with a warning.
+    """OpenVINO's forward where it agrees with eager execution on `probe` (B, 3, S, S).
 
-    A cached graph that is damaged or of other weights is thrown away and converted anew.
+    Where it does not: in float32 instead of bfloat16, and else eager, with a warning. A cached
+    graph that is damaged or of other weights is thrown away and converted anew.
     """
     cached = cache is not None and cache.exists()
     try:
-        return _checked_forward(model, size, precision, cache)
+        return _checked_forward(model, probe, precision, cache)
     except Exception as reason:  # whatever an optional accelerator dies of: go without it
+        if precision == "bf16":
+            warnings.warn(f"no bfloat16 forward, running in float32: {reason}", stacklevel=2)
+            return fastest_forward(model, probe, "f32", cache)
         if cached:
             cache.unlink()
-            return fastest_forward(model, size, precision, cache)
+            return fastest_forward(model, probe, precision, cache)
         warnings.warn(f"no compiled forward, running eagerly: {reason}", stacklevel=2)
         return eager_forward(model)
 
 
-def _checked_forward(model, size: int, precision: str, cache: Path | None) -> Forward:
-    forward = openvino_forward(model, size, precision, cache)
-    error = disagreement(forward, eager_forward(model), size)
+def _checked_forward(model, probe: np.ndarray, precision: str, cache: Path | None) -> Forward:
+    forward = openvino_forward(model, probe.shape[-1], precision, cache)
+    error = disagreement(forward, eager_forward(model), probe)
     if not error <= TOLERANCE[precision]:
         raise ValueError(
             f"compiled logits differ from eager ones by {error:.3g} standard deviations "

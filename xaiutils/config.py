@@ -67,7 +67,7 @@ class StudyConfig:
     logit: str = "given"
     limit: int | None = None
     classifier: str = "efficientnet_lite0"
-    precision: str | None = "f32"
+    precision: str | None = "auto"
     preset: str = "fast"
     explainers: tuple[str, ...] = tuple(EXPLAINERS)
     settings: tuple[tuple[str, tuple[tuple[str, object], ...]], ...] = ()

@@ -40,10 +40,9 @@ def _activation(norm: torch.nn.Module) -> torch.nn.Module:
     return norm.act if hasattr(norm, "act") else torch.nn.Identity()
 
 
-def differentiable_copy(model: torch.nn.Module, size: int) -> torch.nn.Module:
-    """The folded copy where its logits are the model's, else the model itself with a warning."""
-    generator = torch.Generator().manual_seed(0)
-    probe = torch.randn(2, 3, size, size, generator=generator)
+def differentiable_copy(model: torch.nn.Module, probe: torch.Tensor) -> torch.nn.Module:
+    """The folded copy where its logits are the model's on `probe` (B, 3, S, S), else the model
+    itself with a warning."""
     probe = probe.to(next(model.parameters()).device)
     with torch.inference_mode():
         expected = model(probe)
