@@ -99,6 +99,23 @@ def test_a_compiled_forward_that_disagrees_is_not_used(monkeypatch, small_images
     np.testing.assert_array_equal(forward(small_images.numpy()), eager)
 
 
+@pytest.mark.parametrize(("precision", "tolerance"), [("f32", 1e-4), ("bf16", 0.05)])
+def test_the_forward_for_other_devices_agrees_with_eager(small_images, precision, tolerance):
+    """What runs on CUDA, here on the CPU's device."""
+    model = SmallNet().eval()
+    forward = compiled.torch_forward(model, "cpu", precision)
+    eager = compiled.eager_forward(model)(small_images.numpy())
+    np.testing.assert_allclose(forward(small_images.numpy()), eager, atol=tolerance)
+
+
+def test_the_batch_follows_the_free_memory_of_a_gpu(monkeypatch):
+    assert compiled.batch_size(224) == 8 or torch.cuda.is_available()
+    monkeypatch.setattr(torch.cuda, "is_available", lambda: True)
+    for free, expected in [(2**30, 13), (2**40, 256), (0, 8)]:
+        monkeypatch.setattr(torch.cuda, "mem_get_info", lambda free=free: (free, 2**40))
+        assert compiled.batch_size(224) == expected
+
+
 def test_bfloat16_that_disagrees_becomes_float32(monkeypatch, small_images):
     model, real = SmallNet().eval(), compiled.openvino_forward
 

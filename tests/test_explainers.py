@@ -288,7 +288,7 @@ def test_gradcam_plus_plus_of_tiny_gradients_is_not_swamped_by_an_epsilon():
 
 def test_a_constant_channel_stays_finite_in_score_cam():
     activations = np.stack([np.full((2, 2), 7.0), np.arange(4.0).reshape(2, 2)]).astype("f4")
-    (masks,) = channel_masks(activations, 6)
+    (masks,) = channel_masks(activations, 6, 8)
     assert np.isfinite(masks).all()
     np.testing.assert_array_equal(masks[0], 0)
     assert masks[1].min() == 0
@@ -335,7 +335,7 @@ def test_every_superpixel_is_hidden_at_least_once_wherever_labels_start(first):
     assert labels.min() == 0
     assert labels.max() == 3
     keep = 1 - np.eye(4)
-    hidden = 1 - np.concatenate(list(region_masks(keep, labels)))
+    hidden = 1 - np.concatenate(list(region_masks(keep, labels, 3)))
     np.testing.assert_array_equal(hidden.sum(0), 1)
 
 

@@ -15,8 +15,6 @@ from xaiutils import compiled, weights
 from xaiutils.errors import InputError
 from xaiutils.folding import differentiable_copy
 
-BATCH = 8  # images a forward pass: as fast as larger ones on a CPU, and it fits the caches
-
 
 @dataclass(frozen=True)
 class Preprocessing:
@@ -104,6 +102,11 @@ class FrozenClassifier:
         return self.preprocess.size
 
     @cached_property
+    def batch(self) -> int:
+        """Images a forward pass (see `compiled.batch_size`)."""
+        return compiled.batch_size(self.size)
+
+    @cached_property
     def _forward(self) -> compiled.Forward:
         if self.precision is None:
             return compiled.eager_forward(self.model)
@@ -119,11 +122,11 @@ class FrozenClassifier:
         return torch.stack([self.preprocess(image) for image in noise])
 
     def logits(self, images: torch.Tensor | np.ndarray) -> np.ndarray:
-        """(B, 3, S, S) -> (B, K) float32 logits, in batches of at most `BATCH` images."""
+        """(B, 3, S, S) -> (B, K) float32 logits, in batches of at most `batch` images."""
         images = np.asarray(images, dtype=np.float32)
         self.passes.add(len(images))
-        parts = [self._forward(images[i : i + BATCH]) for i in range(0, len(images), BATCH)]
-        return np.concatenate(parts)
+        starts = range(0, len(images), self.batch)
+        return np.concatenate([self._forward(images[i : i + self.batch]) for i in starts])
 
     @cached_property
     def _differentiable(self) -> torch.nn.Module:

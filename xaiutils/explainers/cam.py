@@ -74,13 +74,13 @@ class GradCAMPlusPlus(Explainer):
         return enlarge(cam(weights, captured.activations), query.classifier.size)
 
 
-def channel_masks(activations: np.ndarray, size: int) -> Iterator[np.ndarray]:
+def channel_masks(activations: np.ndarray, size: int, batch: int) -> Iterator[np.ndarray]:
     """Channels (C, h, w) as batches of (b, S, S) masks in [0, 1], each by its own min and max.
 
     Enlarged with aligned corners, as pytorch-grad-cam's Score-CAM does. A constant channel
     becomes the zero mask, never NaN.
     """
-    for part in batches(len(activations)):
+    for part in batches(len(activations), batch):
         channel = torch.from_numpy(np.ascontiguousarray(activations[part]))[:, None]
         up = torch.nn.functional.interpolate(
             channel, (size, size), mode="bilinear", align_corners=True
@@ -131,7 +131,7 @@ def channel_scores(query: Query, activations: np.ndarray, output: str) -> np.nda
     spread = np.ptp(activations, axis=(1, 2))
     varied = spread > FLAT * np.abs(activations).max(axis=(1, 2))
     size = query.classifier.size
-    masks = channel_masks(activations[varied], size)
+    masks = channel_masks(activations[varied], size, query.classifier.batch)
     if not varied.all():
         masks = chain(masks, [np.zeros((1, size, size), np.float32)])
     found = masked_scores(query, masks, baseline=0.0, output=output)

@@ -7,7 +7,6 @@ from collections.abc import Iterable, Iterator
 
 import numpy as np
 
-from xaiutils.classifiers import BATCH
 from xaiutils.errors import InputError
 from xaiutils.explainers.base import Query
 
@@ -28,12 +27,12 @@ def masked_scores(
 ) -> np.ndarray:
     """Scores (N,) of  m * image + (1 - m) * baseline  for every mask m of the batches `masks`.
 
-    `masks` yields (b, S, S) float32 in [0, 1], b <= BATCH; only one batch lives at a time.
+    `masks` yields (b, S, S) float32 in [0, 1]; only one batch of images lives at a time.
     """
     image = query.image.cpu().numpy()
     base = np.broadcast_to(np.asarray(baseline, dtype=np.float32), image.shape)
     difference = image - base
-    buffer = np.empty((BATCH, *image.shape), dtype=np.float32)
+    buffer = np.empty((query.classifier.batch, *image.shape), dtype=np.float32)
     found = []
     for mask in masks:
         batch = buffer[: len(mask)]
@@ -44,13 +43,13 @@ def masked_scores(
     return np.concatenate(found)
 
 
-def batches(count: int) -> Iterator[slice]:
-    """Slices of at most BATCH that cover range(count)."""
-    return (slice(start, min(start + BATCH, count)) for start in range(0, count, BATCH))
+def batches(count: int, size: int) -> Iterator[slice]:
+    """Slices of at most `size` that cover range(count)."""
+    return (slice(start, min(start + size, count)) for start in range(0, count, size))
 
 
-def region_masks(keep: np.ndarray, labels: np.ndarray) -> Iterator[np.ndarray]:
+def region_masks(keep: np.ndarray, labels: np.ndarray, batch: int) -> Iterator[np.ndarray]:
     """(N, K) 0/1 rows over superpixels -> batches of (b, S, S) masks: 1 where a region is kept."""
     keep = np.asarray(keep, dtype=np.float32)
-    for part in batches(len(keep)):
+    for part in batches(len(keep), batch):
         yield keep[part][:, labels]

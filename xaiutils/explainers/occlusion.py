@@ -23,9 +23,9 @@ def windows(size: int, window: int, stride: int) -> np.ndarray:
     return np.stack([y, np.minimum(y + window, size), x, np.minimum(x + window, size)], axis=1)
 
 
-def window_masks(boxes: np.ndarray, size: int) -> Iterator[np.ndarray]:
+def window_masks(boxes: np.ndarray, size: int, batch: int) -> Iterator[np.ndarray]:
     """Batches of (b, S, S) float32 masks: 0 inside a window, 1 elsewhere."""
-    for part in batches(len(boxes)):
+    for part in batches(len(boxes), batch):
         masks = np.ones((part.stop - part.start, size, size), dtype=np.float32)
         for mask, (y0, y1, x0, x1) in zip(masks, boxes[part], strict=True):
             mask[y0:y1, x0:x1] = 0
@@ -56,7 +56,8 @@ class Occlusion(Explainer):
             )
         boxes = windows(size, self.window, self.stride)
         full = scores(query, query.image[None].numpy(), self.output)[0]
-        drops = full - masked_scores(query, window_masks(boxes, size), 0.0, self.output)
+        masks = window_masks(boxes, size, query.classifier.batch)
+        drops = full - masked_scores(query, masks, 0.0, self.output)
         total, hidden = np.zeros((2, size, size))
         for (y0, y1, x0, x1), drop in zip(boxes, drops, strict=True):
             total[y0:y1, x0:x1] += drop

@@ -35,7 +35,12 @@ def coalition_scores(
 ) -> Callable[[np.ndarray], np.ndarray]:
     """f(Z): (N, K) 0/1 rows, 1 where a superpixel is shown -> (N,) scores."""
     hidden = hidden_image(query, labels, baseline)
-    return lambda keep: masked_scores(query, region_masks(keep, labels), hidden, output)
+
+    def f(keep: np.ndarray) -> np.ndarray:
+        masks = region_masks(keep, labels, query.classifier.batch)
+        return masked_scores(query, masks, hidden, output)
+
+    return f
 
 
 @contextmanager
