@@ -100,8 +100,8 @@ def test_a_missing_folder_is_named(fig, tmp_path):
 def test_a_failed_write_leaves_the_old_file_and_no_other(fig, tmp_path, monkeypatch):
     (tmp_path / "f.png").write_bytes(b"old")
 
-    def savefig(path, **options):
-        path.write_bytes(b"half")
+    def savefig(stream, **options):
+        stream.write(b"half")
         raise OSError(28, "No space left on device")
 
     monkeypatch.setattr(fig, "savefig", savefig)

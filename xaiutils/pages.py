@@ -80,7 +80,7 @@ def _jpeg(png: str) -> str:
     page = Image.new("RGB", picture.size, "white")
     page.paste(picture, mask=picture.getchannel("A"))
     stream = io.BytesIO()
-    page.save(stream, "JPEG", quality=88, subsampling=0)
+    page.save(stream, "JPEG", quality=78, subsampling=0)
     return base64.b64encode(stream.getvalue()).decode()
 
 

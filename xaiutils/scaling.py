@@ -77,10 +77,11 @@ def copies(folder: Path, count: int, side: int = 320) -> None:
 def work(axis: str, value: int, root: str) -> float:
     """Run a point's study in this process; seconds without the loading of the models."""
     study = config(axis, value, root)
-    os.environ["XAIUTILS_STUDIES"] = tempfile.mkdtemp(dir=root)
     with tempfile.TemporaryDirectory() as folder:  # one image first: models, kernels and caches
-        copies(Path(folder), 1)
-        run_study(config("images", 1, folder), progress=False)
+        os.environ["XAIUTILS_STUDIES"] = folder
+        copies(Path(folder, "one"), 1)
+        run_study(config("images", 1, f"{folder}/one"), progress=False)
+    os.environ["XAIUTILS_STUDIES"] = tempfile.mkdtemp(dir=root)  # nothing computed here yet
     start = time.perf_counter()
     run_study(study, progress=False)
     return time.perf_counter() - start
