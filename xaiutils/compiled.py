@@ -74,6 +74,8 @@ def openvino_forward(
         "INFERENCE_PRECISION_HINT": precision,
         "PERFORMANCE_HINT": "LATENCY",
         "INFERENCE_NUM_THREADS": torch.get_num_threads(),
+        # pinned, the threads of two processes wait for the same core while another is idle
+        "ENABLE_CPU_PINNING": False,
     }
     compiled = core.compile_model(graph, "CPU", options)
 

@@ -152,7 +152,9 @@ def scaling_figure(table: pd.DataFrame) -> Figure:
                 low, high = part[value].min(), part[value].max()
                 ax.set_ylim(low / 1.6, high * 1.6)
                 ticks = np.geomspace(low, high, 3) if high > 1.1 * low else [np.sqrt(low * high)]
-                ax.set_yticks(ticks, [f"{tick:.3g}" for tick in ticks])
+                ax.set_yticks(
+                    ticks, [f"{tick:,.0f}" if tick > 100 else f"{tick:.1f}" for tick in ticks]
+                )
                 if column == 0:
                     ax.set_ylabel(unit)
             grid[1, column].set_xlabel(LABELS[axis])

@@ -133,6 +133,7 @@ def open_openvino(path: Path, threads: int, precision: str = "f32") -> Run:
     settings = {
         "INFERENCE_PRECISION_HINT": precision,
         "INFERENCE_NUM_THREADS": threads,
+        "ENABLE_CPU_PINNING": False,  # as in `compiled`: pinned processes share a core
         "PERFORMANCE_HINT": "LATENCY",
     }
     compiled = openvino.compile_model(path, "CPU", settings)
