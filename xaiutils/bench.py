@@ -116,7 +116,8 @@ def time_method(name: str, explainer: Explainer, query: Query, clock: Clocked, s
         reference = plain.PLAIN[name](classifier, x, query.target, explainer, seed)
     classifier.passes, clock.seconds = Passes(), 0.0
     with Peak() as ours:
-        found = explainer.attribute(query, _Fixed(seed) if name != "vargrad" else _generator(seed))
+        rng = np.random.default_rng(seed) if name == "vargrad" else _Fixed(seed)
+        found = explainer.attribute(query, rng)
     row = {
         "plain_s": theirs.seconds,
         "ours_s": ours.seconds,
@@ -131,10 +132,6 @@ def time_method(name: str, explainer: Explainer, query: Query, clock: Clocked, s
         other = plain.PLAIN[name](classifier, x, query.target, explainer, seed + 1)
         row["spearman_seeds"] = rank_correlation(reference, other)
     return row | {"map": saliency(found, explainer.sign)}
-
-
-def _generator(seed: int) -> np.random.Generator:
-    return np.random.default_rng(seed)
 
 
 class _Fixed:
