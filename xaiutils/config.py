@@ -17,6 +17,8 @@ from xaiutils.segmenters import REGISTRY
 
 # Raised when a change in the code changes what units or tables hold: older ones are recomputed.
 SCHEMA = 1
+EVALUATION_SCHEMA = 2  # the same for what is measured of finished maps
+THRESHOLDS = tuple(k / 40 for k in range(41))  # levels of the normalised map that are tried
 
 TABLES: dict[str, list[str]] = {
     "samples": [
@@ -33,6 +35,9 @@ TABLES: dict[str, list[str]] = {
     "explanations": ["sample", "explainer", "settings", "seconds", "forward", "backward"],
     "localisation": ["sample", "cue", "metric", "value"],
     "agreement": ["sample", "a", "b", "metric", "value"],
+    "thresholds": ["sample", "cue", "level", "iou"],
+    "votes": ["sample", "votes", "pixels", "precision", "coverage"],
+    "mask_agreement": ["sample", "a", "b", "segmenter", "value"],
     "weights": ["sample", "fusion", "explainer", "weight", "rounds", "dropped"],
     "segmentation": [
         "sample",

@@ -13,7 +13,7 @@ from tqdm.auto import tqdm
 
 from xaiutils import __version__
 from xaiutils.classifiers import FrozenClassifier, Passes, load_classifier
-from xaiutils.config import SCHEMA, TABLES, StudyConfig, stream
+from xaiutils.config import EVALUATION_SCHEMA, SCHEMA, TABLES, StudyConfig, stream
 from xaiutils.datasets import Dataset, Sample
 from xaiutils.errors import InputError
 from xaiutils.evaluation import Evaluation, evaluate
@@ -50,6 +50,12 @@ def complete(config: StudyConfig, folder: Path, dataset: Dataset, progress: bool
     _write(config, folder, index, rows)
 
 
+def load_for(config: StudyConfig, name: str) -> Segmenter:
+    """A segmenter as the study asks for it."""
+    options = {"embedded_sam": {"runtime": config.sam_runtime}}
+    return load_segmenter(name, **options.get(name, {}))
+
+
 def chosen_class(sample: Sample, probabilities: np.ndarray) -> int:
     """The class that is explained: the sample's own, the likeliest candidate, or the top-1."""
     if sample.target is not None:
@@ -74,10 +80,7 @@ class Run:
 
     @cached_property
     def segmenters(self) -> dict[str, Segmenter]:
-        options = {"embedded_sam": {"runtime": self.config.sam_runtime}}
-        return {
-            name: load_segmenter(name, **options.get(name, {})) for name in self.config.segmenters
-        }
+        return {name: load_for(self.config, name) for name in self.config.segmenters}
 
     def one(self, id: str, index: dict, bar) -> Iterator[tuple[str, list[dict]]]:
         """(table, rows) of one sample; its unit files are entered into `index`."""
@@ -177,7 +180,8 @@ class Run:
         """The evaluation's unit, from its file or computed: (file name, meta)."""
         config = self.config
         options = [config.fusions, config.promptings, config.segmenters, config.sam_runtime]
-        key = digest(SCHEMA, sorted(files.values()), sample.mask, sample.void, options, config.seed)
+        parts = [sorted(files.values()), sample.mask, sample.void, options, config.seed]
+        key = digest(EVALUATION_SCHEMA, *parts)
         path = self.units / sample.id / f"evaluation.{key}.npz"
         unit = read_unit(path)
         if unit is None:

@@ -16,13 +16,15 @@ from pathlib import Path
 import numpy as np
 import pandas as pd
 
+from xaiutils.classifiers import FrozenClassifier, load_classifier
 from xaiutils.config import SCHEMA, STUDIES, TABLES, StudyConfig, stream, studies_dir
 from xaiutils.datasets import Dataset, Sample, load_dataset
 from xaiutils.errors import InputError
 from xaiutils.evaluation import to_image
 from xaiutils.explainers import EXPLAINERS, saliency
 from xaiutils.names import CLASSIFIER_TITLES, SEGMENTER_TITLES, in_order
-from xaiutils.run import complete
+from xaiutils.run import complete, load_for
+from xaiutils.segmenters import Segmenter
 from xaiutils.store import read_unit, unpack
 
 __all__ = [
@@ -43,19 +45,28 @@ class Study:
     def __init__(self, config: StudyConfig, folder: Path):
         self.config = config
         self.folder = folder
+        self._segmenters: dict[str, Segmenter] = {}
 
     @property
     def name(self) -> str:
         return self.config.name
 
     def table(self, name: str) -> pd.DataFrame:
-        """One of the tidy tables; their columns are in `TABLES`."""
-        if name not in TABLES:
-            raise InputError(f"unknown table {name!r}; known: {', '.join(TABLES)}")
+        """One of the tidy tables (`TABLES`), or that of an analysis (`xaiutils.analyses`)."""
         path = self.folder / f"{name}.parquet"
-        if not path.exists():
+        if path.exists():
+            return pd.read_parquet(path)
+        if name in TABLES:
             raise InputError(f"{path}: not found; run `python -m xaiutils run --study {self.name}`")
-        return pd.read_parquet(path)
+        raise InputError(
+            f"study {self.name!r} has no table {name!r}; it has {', '.join(self.tables)}; analyses "
+            f"are made by `python -m xaiutils analyse --study {self.name} NAME`"
+        )
+
+    @property
+    def tables(self) -> list[str]:
+        """The names of the tables that are here."""
+        return sorted(path.stem for path in self.folder.glob("*.parquet"))
 
     @cached_property
     def sample_ids(self) -> list[str]:
@@ -72,6 +83,22 @@ class Study:
         return load_dataset(
             config.dataset, config.root, config.split, reading=config.reading, logit=config.logit
         )
+
+    @cached_property
+    def classifier(self) -> FrozenClassifier:
+        """The classifier that the study explains."""
+        return load_classifier(self.config.classifier, self.config.precision)
+
+    def segmenter(self, name: str) -> Segmenter:
+        """One of the segmenters with the study's settings, loaded at the first call."""
+        if name not in self._segmenters:
+            self._segmenters[name] = load_for(self.config, name)
+        return self._segmenters[name]
+
+    @cached_property
+    def companion(self) -> "Study":
+        """The same study of the training split, NAME-train: choices are made there, never here."""
+        return open_study(f"{self.name}-train")
 
     @property
     def has_arrays(self) -> bool:
@@ -116,11 +143,19 @@ class Study:
             )
         return unpack(arrays["masks"][meta["masks"].index(key)], tuple(meta["shape"]))
 
+    def maps_key(self, unit: str) -> list[str]:
+        """What the maps of a sample depend on, or of all samples where `unit` names none."""
+        found = [self._index[unit]] if unit in self._index else self._index.values()
+        return sorted(file for each in found for file in each["explanations"].values())
+
+    @cached_property
+    def _index(self) -> dict:
+        return json.loads(self._read("index.json"))
+
     def _units(self, id: str) -> dict:
-        index = json.loads(self._read("index.json"))
-        if id not in index:
+        if id not in self._index:
             raise InputError(f"study {self.name!r} has no sample {id!r}")
-        return index[id]
+        return self._index[id]
 
     def _evaluation(self, id: str) -> tuple[dict, dict[str, np.ndarray]]:
         unit = read_unit(self.folder / "units" / id / self._units(id)["evaluation"])
