@@ -5,42 +5,8 @@ import pandas as pd
 import pytest
 import section_tables as given
 
-from xaiutils.errors import InputError
 from xaiutils.metrics.localisation import coverage, iou, spill
 from xaiutils.sections import picks, pitfalls, seed_quality
-
-
-class StoredStudy:
-    """Two images with masks of two explainers, one undefined; maps of a ramp and of nothing."""
-
-    sample_ids = ("p", "q")
-    has_arrays = True
-
-    def table(self, name):
-        rows = given.segmentation() if name == "segmentation" else given.localisation()
-        return rows[rows["cue"].isin(["gradcam", "lime"])]
-
-    def mask(self, id, cue, prompting, segmenter):
-        assert (prompting, segmenter) == ("dual", "embedded_sam")
-        if (id, cue) == ("q", "lime"):
-            raise InputError("undefined")
-        mask = np.zeros((4, 4), bool)
-        mask[: 2 if cue == "gradcam" else 1] = True
-        return mask
-
-    def saliency(self, id, cue):
-        map = np.repeat([[0.0], [0.4], [0.6], [1.0]], 4, axis=1).astype(np.float32)
-        return np.full_like(map, np.nan) if (id, cue) == ("q", "lime") else map
-
-    def sample(self, id):
-        mask = np.zeros((4, 4), bool)
-        mask[1:] = True
-
-        class Sample:
-            void = np.zeros((4, 4), bool)
-
-        Sample.mask = mask
-        return Sample
 
 
 @pytest.fixture(scope="module")
@@ -60,12 +26,12 @@ def test_four_explainers_one_of_each_family():
 
 
 def test_agreement_of_masks_and_of_none():
-    table = pitfalls.mask_agreement(StoredStudy())
-    assert table["value"].iloc[0] == 0.5 and np.isnan(table["value"].iloc[1])
-    study = StoredStudy()
-    study.has_arrays = False
-    empty = pitfalls.mask_agreement(study)
-    assert empty.empty and pitfalls.disagreement(empty, ["gradcam", "lime"]).empty
+    stored = given.masks().assign(segmenter="embedded_sam")
+    other = stored.assign(segmenter="grabcut", value=0.0)
+    table = pitfalls.mask_agreement(pd.concat([other, stored]), given.segmentation())
+    assert table.equals(given.masks())
+    empty = table.head(0)
+    assert pitfalls.disagreement(empty, ["gradcam", "lime"]).empty
     assert "not stored" in pitfalls.agreement_sentence(given.agreement(), empty)
     # the maps' agreement remains
     assert len(pitfalls.agreement_change(given.agreement(), empty)) == 6
@@ -149,9 +115,17 @@ def test_ranking(seeds, found):
 
 
 def test_threshold_rules_and_choices():
-    fixed = pitfalls.fixed_threshold(StoredStudy())
-    assert fixed["value"].tolist()[:3] == pytest.approx([2 / 3] * 3)  # rows 2 and 3 of 1, 2, 3
-    assert np.isnan(fixed["value"].iloc[3])
+    levels = pd.DataFrame(
+        [
+            (s, c, level, 2 / 3 if level == 0.5 else 0.1)
+            for s in given.SAMPLES
+            for c in (*given.EXPLAINERS, "fused-mean")
+            for level in (0.25, 0.5)
+        ],
+        columns=["sample", "cue", "level", "iou"],
+    )
+    fixed = pitfalls.fixed_threshold(levels)
+    assert len(fixed) == 6 * 4 and (fixed["value"] == 2 / 3).all()
     rules = pitfalls.threshold_rules(given.localisation(), fixed)
     mean = rules.set_index(["rule", "cue"])["mean"]
     assert mean["Otsu", "ig"] == pytest.approx(0.1) and mean["oracle", "ig"] == pytest.approx(0.25)

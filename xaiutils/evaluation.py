@@ -4,15 +4,17 @@ import time
 from collections import defaultdict
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field
+from itertools import combinations
 
 import numpy as np
 
+from xaiutils.config import THRESHOLDS
 from xaiutils.datasets import Sample
 from xaiutils.errors import InputError
 from xaiutils.fusion import FUSIONS
 from xaiutils.images import resize_map
 from xaiutils.maps import normalise, otsu, threshold
-from xaiutils.metrics.agreement import agreement
+from xaiutils.metrics.agreement import agreement, votes
 from xaiutils.metrics.localisation import coverage, dice, iou, localisation, spill
 from xaiutils.prompting import CEILINGS, FLOORS, PROMPTINGS, Prompts
 from xaiutils.segmenters import Segmenter
@@ -50,7 +52,10 @@ def evaluate(
     for cue, map in cues.items():
         for metric, value in localisation(map, sample.mask, sample.void).items():
             result.rows["localisation"].append({"cue": cue, "metric": metric, "value": value})
+        for level, value in threshold_curve(map, sample.mask, sample.void):
+            result.rows["thresholds"].append({"cue": cue, "level": level, "iou": value})
     single = {cue: cues[cue] for cue in maps}
+    result.rows["votes"] = tally_votes([seeds[cue] for cue in single], sample.mask, sample.void)
     for a, b, metric, value in agreement(single, {cue: seeds[cue] for cue in maps}, sample.void):
         result.rows["agreement"].append({"a": a, "b": b, "metric": metric, "value": value})
     for segmenter in segmenters.values():
@@ -58,6 +63,7 @@ def evaluate(
     segment_cues(result, sample, cues, promptings, segmenters, rng)
     segment_references(result, sample, segmenters, rng)
     compare_with_proxy(result, sample, seeds)
+    compare_masks(result, list(maps), sample.void)
     return result
 
 
@@ -91,6 +97,34 @@ def to_image(map: np.ndarray, shape: tuple[int, int]) -> np.ndarray:
     if not np.isfinite(map).all():
         return np.full(shape, np.nan, np.float32)
     return normalise(resize_map(map, shape))
+
+
+def threshold_curve(map: np.ndarray, mask: np.ndarray, void: np.ndarray) -> list[tuple]:
+    """(level, IoU) of a map (H, W) in [0, 1] cut at each of `THRESHOLDS`; NaN for a flat map."""
+    if not np.isfinite(map).all():
+        return [(level, NAN) for level in THRESHOLDS]
+    return [(level, iou(threshold(map, level), mask, void)) for level in THRESHOLDS]
+
+
+def tally_votes(seeds: list[np.ndarray], mask: np.ndarray, void: np.ndarray) -> list[dict]:
+    """Votes of the thresholded maps against the object, a row for each number of votes 0 to K.
+
+    pixels (that have exactly so many votes), precision (the share of them on the object, NaN
+    without pixels), coverage (the share of the object with at least so many votes).
+    """
+    count, inside = votes(np.stack(seeds))[~void], mask[~void]
+    size = np.bincount(count, minlength=len(seeds) + 1)
+    hits = np.bincount(count[inside], minlength=len(seeds) + 1)
+    at_least = hits[::-1].cumsum()[::-1]
+    return [
+        {
+            "votes": v,
+            "pixels": int(size[v]),
+            "precision": hits[v] / size[v] if size[v] else NAN,
+            "coverage": at_least[v] / at_least[0] if at_least[0] else NAN,
+        }
+        for v in range(len(seeds) + 1)
+    ]
 
 
 def segment_cues(result, sample, cues, promptings, segmenters, rng: Rng) -> None:
@@ -187,4 +221,19 @@ def compare_with_proxy(result: Evaluation, sample: Sample, seeds: Mapping[str, n
                     "coverage": coverage(seed, mask, sample.void) if defined else NAN,
                     "spill": spill(seed, mask, sample.void) if defined else NAN,
                 }
+            )
+
+
+def compare_masks(result: Evaluation, explainers: list[str], void: np.ndarray) -> None:
+    """Pairwise IoU of the masks that each segmenter makes of the explainers' dual cues (Figure 4).
+
+    NaN where one of the two is undefined (a flat map prompts nothing).
+    """
+    for segmenter in dict.fromkeys(key[2] for key in result.masks if key[1] == "dual"):
+        masks = {cue: result.masks.get((cue, "dual", segmenter)) for cue in explainers}
+        for a, b in combinations(explainers, 2):
+            defined = masks[a] is not None and masks[b] is not None
+            value = iou(masks[a], masks[b], void) if defined else NAN
+            result.rows["mask_agreement"].append(
+                {"a": a, "b": b, "segmenter": segmenter, "value": value}
             )

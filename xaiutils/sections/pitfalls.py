@@ -1,52 +1,30 @@
 """Section 5 in tables and sentences: masks that disagree, heuristics, object size, verdicts.
 
-Pure functions of a study's tidy tables, except `mask_agreement` and `fixed_threshold`, which read
-stored masks and maps.
+Pure functions of a study's tidy tables.
 """
-
-from itertools import combinations
 
 import numpy as np
 import pandas as pd
 
-from xaiutils.errors import InputError
-from xaiutils.maps import threshold
-from xaiutils.metrics.localisation import iou
 from xaiutils.names import SEGMENTER_TITLES, in_order, title
 from xaiutils.sections.correlation import LEVELS, correlations
-from xaiutils.sections.cues import explainers_of, main_prompting, only, prompted, proxy_segmenter
+from xaiutils.sections.cues import only, prompted, proxy_segmenter
 from xaiutils.sections.promptings import prompting_means
 from xaiutils.sections.seed_quality import REFINERS, ranking_correlations, refined, refiners_of
 from xaiutils.sections.verdicts import not_tested, verdict, verdict_table
 from xaiutils.sections.words import estimate, rho_text
 from xaiutils.statistics import mean_interval, summary
-from xaiutils.study import Study
 
 # Figure 4: do the refined masks agree?
 
 
-def mask_agreement(study: Study) -> pd.DataFrame:
-    """Pairwise IoU of the SAM masks of explainers, for each image.
+def mask_agreement(table: pd.DataFrame, segmentation: pd.DataFrame) -> pd.DataFrame:
+    """Pairwise IoU of the SAM masks of explainers, for each image: sample, a, b, value.
 
-    Columns sample, a, b, value; pairs in the paper's order; NaN where one of the two is undefined.
-    No rows where the study is stored without its masks.
+    `table` is the study's mask_agreement table; NaN where one of the two masks is undefined.
     """
-    segmentation = study.table("segmentation")
-    segmenter, prompting = proxy_segmenter(segmentation), main_prompting(segmentation)
-    cues, rows = explainers_of(segmentation), []
-    for id in study.sample_ids if study.has_arrays else []:
-        masks = {cue: _mask(study, id, cue, prompting, segmenter) for cue in cues}
-        for a, b in combinations(cues, 2):
-            defined = masks[a] is not None and masks[b] is not None
-            rows.append([id, a, b, iou(masks[a], masks[b]) if defined else np.nan])
-    return pd.DataFrame(rows, columns=["sample", "a", "b", "value"])
-
-
-def _mask(study: Study, id: str, cue: str, prompting: str, segmenter: str) -> np.ndarray | None:
-    try:
-        return study.mask(id, cue, prompting, segmenter)
-    except InputError:  # a flat map prompts nothing
-        return None
+    found = table[table["segmenter"] == proxy_segmenter(segmentation)]
+    return found[["sample", "a", "b", "value"]].reset_index(drop=True)
 
 
 def agreement_change(maps: pd.DataFrame, masks: pd.DataFrame) -> pd.DataFrame:
@@ -85,20 +63,13 @@ def disagreement(masks: pd.DataFrame, cues: list[str]) -> pd.Series:
 # Over-reliance on heuristics
 
 
-def fixed_threshold(study: Study, level: float = 0.5) -> pd.DataFrame:
+def fixed_threshold(thresholds: pd.DataFrame, level: float = 0.5) -> pd.DataFrame:
     """IoU of every explainer's map thresholded at a fixed level of [0, 1]: sample, cue, value.
 
-    NaN for a flat map; no rows where the study is stored without its maps.
+    `thresholds` is the study's table of that name; NaN for a flat map.
     """
-    cues, rows = explainers_of(study.table("localisation")), []
-    for id in study.sample_ids if study.has_arrays else []:
-        sample = study.sample(id)
-        for cue in cues:
-            map = study.saliency(id, cue)
-            defined = np.isfinite(map).all()
-            found = iou(threshold(map, level), sample.mask, sample.void) if defined else np.nan
-            rows.append([id, cue, found])
-    return pd.DataFrame(rows, columns=["sample", "cue", "value"])
+    part = only(thresholds[np.isclose(thresholds["level"], level)], ["explainer"])
+    return part.rename(columns={"iou": "value"})[["sample", "cue", "value"]]
 
 
 def threshold_rules(localisation: pd.DataFrame, fixed: pd.DataFrame) -> pd.DataFrame:

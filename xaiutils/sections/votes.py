@@ -33,42 +33,6 @@ def votes_title(counts: list[np.ndarray], samples: list, k: int) -> str:
     return f"All {k} explainers mark the same {np.mean(shares):.0%} of the object"
 
 
-def vote_table(study: Study) -> pd.DataFrame:
-    """Votes against the object, a row for each image and number of votes.
-
-    sample, votes, pixels (that have exactly so many votes), precision (the share of them on the
-    object, NaN without pixels), coverage (the share of the object with at least so many votes).
-    Without stored maps the last three are undefined (0 pixels, NaN).
-    """
-    k = len(explainers(study))
-    rows = []
-    for id in study.sample_ids:
-        if study.has_arrays:
-            sample = study.sample(id)
-            valid = ~sample.void
-            count, inside = vote_map(study, sample)[valid], sample.mask[valid]
-        else:
-            count, inside = np.zeros(0, int), np.zeros(0, bool)
-        rows += [{"sample": id, **row} for row in tally(count, inside, k)]
-    return pd.DataFrame(rows)
-
-
-def tally(count: np.ndarray, inside: np.ndarray, k: int) -> list[dict]:
-    """Rows votes, pixels, precision, coverage for 0 to k votes; count and inside are (N,)."""
-    size = np.bincount(count, minlength=k + 1)
-    hits = np.bincount(count[inside], minlength=k + 1)
-    at_least = hits[::-1].cumsum()[::-1]
-    return [
-        {
-            "votes": v,
-            "pixels": int(size[v]),
-            "precision": hits[v] / size[v] if size[v] else float("nan"),
-            "coverage": at_least[v] / at_least[0] if at_least[0] else float("nan"),
-        }
-        for v in range(k + 1)
-    ]
-
-
 def precision_title(table: pd.DataFrame) -> str:
     """Precision without a vote and with the most votes that occur."""
     found = summary(table, "votes", "precision").dropna(subset="mean").set_index("votes")["mean"]
