@@ -1,4 +1,4 @@
-"""python -m xaiutils weights | data | run | figures | list
+"""python -m xaiutils weights | data | run | analyse | claims | publish | figures | list
 
 Heavy imports stand inside the commands, so that --help answers at once.
 """
@@ -49,6 +49,7 @@ def parser() -> argparse.ArgumentParser:
     _add_weights(commands)
     _add_data(commands)
     _add_run(commands)
+    _add_analyse(commands)
     _add_figures(commands)
     listing = commands.add_parser("list", help="every name that the other commands take")
     listing.set_defaults(command=list_names)
@@ -96,6 +97,20 @@ def _add_run(commands) -> None:
     run.add_argument("--segmenters", type=_names, help="names with commas between")
     run.add_argument("--seed", type=int)
     run.set_defaults(command=run_study)
+
+
+def _add_analyse(commands) -> None:
+    analyse = commands.add_parser("analyse", help="measure more of a finished study")
+    analyse.add_argument("--study", required=True)
+    analyse.add_argument("names", nargs="+", help="analyses; `list` prints them")
+    analyse.set_defaults(command=analyse_study)
+    claims = commands.add_parser("claims", help="the paper's claims and what a study says of them")
+    claims.add_argument("--study", required=True)
+    claims.set_defaults(command=judge_claims)
+    publish = commands.add_parser("publish", help="a study's tables without images or paths")
+    publish.add_argument("--study", required=True)
+    publish.add_argument("--to", type=Path, required=True, help="folder of stored studies")
+    publish.set_defaults(command=publish_study)
 
 
 def _add_figures(commands) -> None:
@@ -164,6 +179,39 @@ def run_study(args: argparse.Namespace) -> int:
     return 0
 
 
+def analyse_study(args: argparse.Namespace) -> int:
+    from xaiutils.analyses import analyse, find
+    from xaiutils.study import open_study
+
+    for name in args.names:  # an unknown name must not cost what stands before it
+        find(name)
+    study = open_study(args.study)
+    for name in args.names:
+        table = analyse(study, name)
+        print(f"{study.name}: {name}, {len(table)} rows in {study.folder}")
+    return 0
+
+
+def judge_claims(args: argparse.Namespace) -> int:
+    from xaiutils.claims import ledger, write_ledger
+    from xaiutils.sections.words import quote
+    from xaiutils.study import open_study
+
+    study = open_study(args.study)
+    for row in ledger(study).itertuples():
+        number = quote(row.estimate, row.low, row.high, row.n) if row.n else ""
+        print(f"{row.id}  {row.verdict:16}  {row.claim}\n     {row.quantity} {number}")
+    print(f"\n{study.caption()}\n{write_ledger(study)}")
+    return 0
+
+
+def publish_study(args: argparse.Namespace) -> int:
+    from xaiutils.publish import publish
+
+    print(publish(args.study, args.to))
+    return 0
+
+
 def variant(study: str, given: dict[str, object]):
     """The configuration of a named study with some fields replaced, under another name."""
     from xaiutils.study import STUDIES
@@ -198,6 +246,7 @@ def _value(text: str) -> object:
 
 
 def list_names(args: argparse.Namespace) -> int:
+    from xaiutils.analyses import ANALYSES
     from xaiutils.classifiers import CLASSIFIERS
     from xaiutils.datasets import DATASETS
     from xaiutils.explainers import EXPLAINERS, PRESETS
@@ -212,6 +261,7 @@ def list_names(args: argparse.Namespace) -> int:
         "classifiers": CLASSIFIERS,
         "segmenters": REGISTRY,
         "data sets": DATASETS,
+        "analyses": ANALYSES,
         "studies": dict.fromkeys([*STUDIES, *stored]),
         "weights": WEIGHTS,
     }

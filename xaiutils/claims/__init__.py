@@ -1,0 +1,128 @@
+"""The ledger: every checkable claim of the paper, its number in a study, and a verdict.
+
+    python -m xaiutils claims --study voc2012-subset-resnet50
+
+The claims, in our own words, stand in data/published/claims.csv together with what the paper says
+against itself. What decides a claim is one or more *findings*: an estimate with its 95 % interval
+and the range in which the claim would hold. No verdict is typed; it follows from the intervals:
+
+- supported: every interval lies inside its range;
+- not supported: every interval lies outside;
+- mixed: anything between, an interval across the border included;
+- not tested here: the study lacks what decides the claim, or is smaller than `FEWEST` images (a
+  handful of photographs shows a direction at most; the reason says which).
+"""
+
+from collections.abc import Callable
+from pathlib import Path
+
+import numpy as np
+import pandas as pd
+
+from xaiutils.claims import maps, proxy, training
+from xaiutils.claims.finding import Finding
+from xaiutils.names import CLASSIFIER_TITLES
+from xaiutils.sections.published import PUBLISHED, data_name
+from xaiutils.store import write_text
+from xaiutils.study import Study
+
+FEWEST = 30
+COLUMNS = ["id", "section", "claim", "quantity", "estimate", "low", "high", "n", "verdict"]
+COLUMNS += ["reason", "contradiction"]
+
+Evidence = tuple[Callable[[Study], list[Finding]], tuple[str, ...]]
+# claim -> what decides it, and the analyses that it needs beside the study's own tables
+EVIDENCE: dict[str, Evidence] = {**maps.EVIDENCE, **proxy.EVIDENCE, **training.EVIDENCE}
+# claims that no study here can decide, and why
+BEYOND = {
+    "C16": "needs all of VOC 2012 val and SAM2's real weights",
+    "C28": "needs the pretrained transformers, which could not be had here",
+    "C29": "needs all of VOC 2012 val and SAM2's real weights",
+}
+
+
+def claims() -> pd.DataFrame:
+    """Columns id, section, claim, contradiction ("" where there is none)."""
+    return pd.read_csv(PUBLISHED / "claims.csv", dtype=str).fillna("")
+
+
+def ledger(study: Study) -> pd.DataFrame:
+    """One row a claim, with the columns of `COLUMNS`; of several findings the first is printed.
+
+    The other findings of a claim stand in its reason, each with its interval.
+    """
+    rows = [_row(study, claim) for claim in claims().to_dict("records")]
+    return pd.DataFrame(rows, columns=COLUMNS)
+
+
+def write_ledger(study: Study) -> Path:
+    """The ledger as claims.csv in the study's folder: the file's path."""
+    path = study.folder / "claims.csv"
+    write_text(path, ledger(study).to_csv(index=False, float_format="%.6g"))
+    return path
+
+
+def _row(study: Study, claim: dict) -> dict:
+    found = _findings(study, claim["id"])
+    if isinstance(found, str):
+        nan = float("nan")
+        empty = {"quantity": "", "estimate": nan, "low": nan, "high": nan, "n": 0}
+        return {**claim, **empty, "verdict": "not tested here", "reason": found}
+    verdict, reason = judge(found)
+    n = max(finding.n for finding in found)
+    if n < FEWEST:
+        verdict, reason = "not tested here", f"n = {n}, a direction at most: {verdict}; {reason}"
+    elif claim["id"] in BEYOND:
+        verdict, reason = "not tested here", f"{BEYOND[claim['id']]}; here: {reason}"
+    first = found[0]
+    return {
+        **claim,
+        "quantity": first.quantity,
+        "estimate": first.estimate,
+        "low": first.low,
+        "high": first.high,
+        "n": first.n,
+        "verdict": verdict,
+        "reason": "; ".join([reason, *departures(study, claim["id"])]),
+    }
+
+
+def _findings(study: Study, id: str) -> list[Finding] | str:
+    """The findings of a claim, or why there are none."""
+    if id not in EVIDENCE:
+        return BEYOND.get(id, "nothing here measures it")
+    evidence, needs = EVIDENCE[id]
+    missing = [name for name in needs if name not in study.tables]
+    if missing:
+        return f"this study has no table {' or '.join(missing)}"
+    found = [finding for finding in evidence(study) if np.isfinite(finding.estimate)]
+    return found or "the study lacks the cues that decide it"
+
+
+def judge(findings: list[Finding]) -> tuple[str, str]:
+    """The verdict and its reason, from the findings alone."""
+    points = [finding.points for finding in findings]
+    if all(point == "for" for point in points):
+        verdict = "supported"
+    elif all(point == "against" for point in points):
+        verdict = "not supported"
+    else:
+        verdict = "mixed"
+    return verdict, "; ".join(str(finding) for finding in findings)
+
+
+def departures(study: Study, id: str) -> list[str]:
+    """Where the study differs from the paper's own experiment, for this claim."""
+    config = study.config
+    said = []
+    if config.classifier != "resnet50":
+        said.append(f"{CLASSIFIER_TITLES[config.classifier]}, not ResNet-50")
+    if config.dataset == "voc2012" and len(study.sample_ids) < 1449:
+        said.append(f"{len(study.sample_ids)} of the 1,449 val images")
+    elif data_name(config.dataset) == config.dataset or config.dataset == "sample":
+        said.append(f"images that are not the paper's ({data_name(config.dataset)})")
+    elif config.dataset == "usis10k" and len(study.sample_ids) < 1000:
+        said.append("a stand-in for USIS10K")
+    if id in proxy.EVIDENCE and "sam2" not in config.segmenters:
+        said.append("the embedded SAM, not SAM2")
+    return said

@@ -1,0 +1,54 @@
+"""One number that bears on a claim, and the range in which the claim would hold."""
+
+from dataclasses import dataclass
+
+import numpy as np
+import pandas as pd
+
+from xaiutils.sections.words import quote
+from xaiutils.statistics import mean_interval
+
+
+@dataclass(frozen=True)
+class Finding:
+    """quantity: what was measured, in words; estimate, low, high: the 95 % interval over n images.
+
+    The claim holds where the value is within [at_least, at_most].
+    """
+
+    quantity: str
+    estimate: float
+    low: float
+    high: float
+    n: int
+    at_least: float = -np.inf
+    at_most: float = np.inf
+
+    @property
+    def points(self) -> str:
+        """for, against, or open (the interval crosses a border, or there is none)."""
+        if not np.isfinite(self.low + self.high):
+            return "open"
+        if self.at_least <= self.low and self.high <= self.at_most:
+            return "for"
+        if self.high < self.at_least or self.low > self.at_most:
+            return "against"
+        return "open"
+
+    def __str__(self) -> str:
+        return (
+            f"{self.quantity} {quote(self.estimate, self.low, self.high, self.n)}, claimed "
+            f"{self._range()} ({self.points})"
+        )
+
+    def _range(self) -> str:
+        low, high = f"{self.at_least:g}".replace("-", "−"), f"{self.at_most:g}".replace("-", "−")
+        if np.isfinite(self.at_least) and np.isfinite(self.at_most):
+            return f"{low} to {high}"
+        return f"at least {low}" if np.isfinite(self.at_least) else f"at most {high}"
+
+
+def mean_finding(quantity: str, values: pd.Series, **claimed: float) -> Finding:
+    """The mean over images of values, one an image."""
+    values = pd.Series(values, dtype=float).dropna()
+    return Finding(quantity, *mean_interval(values), len(values), **claimed)

@@ -1,0 +1,252 @@
+"""What decides the claims about the maps themselves (sections 1 to 3 and Table 2 of the paper).
+
+Where the paper gives no border ("low", "modestly", "unstable") the border is our reading; it is
+printed beside each number as the claimed range.
+"""
+
+import pandas as pd
+
+from xaiutils.claims.finding import Finding, mean_finding
+from xaiutils.names import title
+from xaiutils.sections import cost, published, table2
+from xaiutils.sections.cues import singles
+from xaiutils.study import Study
+
+
+def by_image(study: Study, metric: str) -> pd.DataFrame:
+    """A localisation metric, a row an image and a column a cue."""
+    table = study.table("localisation")
+    return table[table["metric"] == metric].pivot(index="sample", columns="cue", values="value")
+
+
+def score_cam_iou(study: Study) -> list[Finding]:
+    """C01."""
+    wide = by_image(study, "iou")
+    if "scorecam" not in wide:
+        return []
+    return [
+        mean_finding("IoU of Score-CAM, Otsu", wide["scorecam"], at_least=0.4, at_most=0.6),
+    ]
+
+
+def modest_gains(study: Study) -> list[Finding]:
+    """C02; a modest gain is read as one above 0 and at most 0.1."""
+    wide = by_image(study, "iou")
+    return [
+        mean_finding(
+            f"IoU of {title(cue)} minus Score-CAM",
+            wide[cue] - wide["scorecam"],
+            at_least=0,
+            at_most=0.1,
+        )
+        for cue in ("fasterscorecam", "vargrad")
+        if {cue, "scorecam"} <= set(wide)
+    ]
+
+
+def against_others(wide: pd.DataFrame, cue: str) -> pd.Series:
+    """A cue minus the mean of the other explainers, for each image."""
+    others = [other for other in singles(wide.columns) if other != cue]
+    return wide[cue] - wide[others].mean(axis=1)
+
+
+def weak_coverage(study: Study) -> list[Finding]:
+    """C03: coverage of Integrated Gradients against the other explainers, and its Gini index."""
+    found = []
+    for metric, name, claimed in (
+        ("coverage", "coverage", {"at_most": 0}),
+        ("gini", "Gini index (sparse: higher)", {"at_least": 0}),
+    ):
+        wide = by_image(study, metric)
+        if "ig" in wide:
+            quantity = f"{name} of Integrated Gradients minus the mean of the others"
+            found.append(mean_finding(quantity, against_others(wide, "ig"), **claimed))
+    return found
+
+
+def overspread(study: Study) -> list[Finding]:
+    """C04: on how many images a third of Grad-CAM's region or more is background (10 %: "can")."""
+    wide = by_image(study, "spill")
+    if "gradcam" not in wide:
+        return []
+    spilt = (wide["gradcam"].dropna() >= 0.3).astype(float)
+    quantity = "share of images on which 30 % or more of Grad-CAM's region is background"
+    return [mean_finding(quantity, spilt, at_least=0.1)]
+
+
+def low_precision(study: Study) -> list[Finding]:
+    """C05: precision is 1 - spill; low is read as below the mean of the other explainers."""
+    wide = 1 - by_image(study, "spill")
+    return [
+        mean_finding(
+            f"precision of {title(cue)} minus the mean of the others",
+            against_others(wide, cue),
+            at_most=0,
+        )
+        for cue in ("lime", "kernelshap")
+        if cue in wide
+    ]
+
+
+def speed(study: Study) -> list[Finding]:
+    """C08: about ten times is read as five to twenty."""
+    found = cost.speed_ratio(study.table("explanations"))
+    quantity = "seconds of Score-CAM over those of Faster-Score-CAM"
+    return [Finding(quantity, *found, at_least=5, at_most=20)]
+
+
+def disagreement(study: Study) -> list[Finding]:
+    """C09: Grad-CAM with LIME, and the mean over all other pairs."""
+    table = study.table("agreement")
+    table = table[table["metric"] == "iou"]
+    named = table[["a", "b"]].apply(frozenset, axis=1) == frozenset(("gradcam", "lime"))
+    each = {
+        "IoU of Grad-CAM and LIME, both thresholded": table[named],
+        "mean IoU of the other pairs": table[~named],
+    }
+    return [
+        mean_finding(quantity, part.groupby("sample")["value"].mean(), at_most=0.4)
+        for quantity, part in each.items()
+        if len(part)
+    ]
+
+
+def printed_cells(study: Study) -> list[Finding]:
+    """C24: does our order of the methods follow the printed one? Spearman's rho a measure.
+
+    The column of the paper's data set that the study is of; VOC's where it is of none.
+    """
+    printed = published.data_name(study.config.dataset)
+    rows = table2.order(study.table("localisation"))
+    known = rows["dataset"] == printed
+    rows = rows[known if known.any() else rows["dataset"] == "Pascal VOC 2012"]
+    rows = rows.drop_duplicates("measure")
+    return [
+        Finding(
+            f"rank correlation with the printed {table2.MEASURES[row.measure]} ({row.dataset}), "
+            f"{row.methods} methods",
+            row.rho,
+            row.low,
+            row.high,
+            row.images,
+            at_least=0.5,
+        )
+        for row in rows.itertuples()
+    ]
+
+
+def cost_order(study: Study) -> list[Finding]:
+    """C31: rank correlation of the printed Cost with the measured seconds, over the explainers."""
+    table = study.table("explanations")
+    printed = cost.cost(table).set_index("explainer")["printed"]
+    place = printed[printed != ""].map(cost.COSTS.index)
+    wide = table.pivot(index="sample", columns="explainer", values="seconds")[place.index]
+    rho = wide.apply(lambda row: row.corr(place, method="spearman"), axis=1)
+    quantity = "rank correlation of seconds with the Cost column, a photograph at a time"
+    return [mean_finding(quantity, rho, at_least=0.7)]
+
+
+def long(study: Study, table: str, metric: str, column: str = "explainer") -> pd.DataFrame:
+    """A metric of an analysis, a row an image and a column an explainer."""
+    found = study.table(table)
+    return found[found["metric"] == metric].pivot(index="sample", columns=column, values="value")
+
+
+def unstable(study: Study) -> list[Finding]:
+    """C07: a map that moves by a tenth of its norm for a change that nobody sees, and maps of two
+    seeds that correlate below 0.9, are read as unstable."""
+    found = []
+    for metric, quantity, claimed in (
+        ("max_sensitivity", "max-sensitivity (radius 0.02)", {"at_least": 0.1}),
+        ("seed_correlation", "rank correlation of two seeds' maps", {"at_most": 0.9}),
+    ):
+        wide = long(study, "stability", metric)
+        # deterministic methods have no seed: their maps are equal and say nothing of the claim
+        kept = wide.columns if metric != "seed_correlation" else wide.columns[wide.mean() < 1]
+        found += [mean_finding(f"{quantity}, {title(cue)}", wide[cue], **claimed) for cue in kept]
+    return found
+
+
+def complete_gradients(study: Study) -> list[Finding]:
+    """C30: |sum of the attributions - difference of the scores| over that difference."""
+    table = study.table("completeness")
+    part = table[table["explainer"] == "ig"].set_index("sample")
+    quantity = "relative completeness error of Integrated Gradients"
+    return [mean_finding(quantity, part["value"], at_most=0.05)]
+
+
+def texture(study: Study, metric: str, cue: str, quantity: str) -> list[Finding]:
+    """A texture metric of one explainer against the mean of the others."""
+    wide = long(study, "texture", metric)
+    if cue not in wide:
+        return []
+    return [mean_finding(quantity, against_others(wide, cue), at_least=0)]
+
+
+def grid(study: Study) -> list[Finding]:
+    """C06."""
+    return [
+        *texture(
+            study,
+            "stride_energy",
+            "occlusion",
+            "energy of Occlusion at its stride minus the mean of the others",
+        ),
+        *texture(
+            study,
+            "total_variation",
+            "occlusion",
+            "total variation of Occlusion minus the mean of the others",
+        ),
+    ]
+
+
+def borders(study: Study) -> list[Finding]:
+    """C33: mass of Score-CAM in the border band against that of an even map (its area)."""
+    wide, even = long(study, "texture", "border_mass"), long(study, "texture", "border_area")
+    if "scorecam" not in wide:
+        return []
+    heavy = (wide["scorecam"] > even["scorecam"]).astype(float)
+    quantity = "share of images on which Score-CAM's border band holds more than its area's share"
+    return [mean_finding(quantity, heavy, at_least=0.05)]
+
+
+def over_smooth(study: Study) -> list[Finding]:
+    """C34: high-frequency energy of VarGrad minus Integrated Gradients, the other gradient map."""
+    wide = long(study, "texture", "high_frequency")
+    if not {"vargrad", "ig"} <= set(wide):
+        return []
+    quantity = "high-frequency energy of VarGrad minus Integrated Gradients"
+    return [mean_finding(quantity, wide["vargrad"] - wide["ig"], at_most=0)]
+
+
+def straddling(study: Study) -> list[Finding]:
+    """C32: boundary recall below 0.9 and under-segmentation above 0.05 are read as straddling."""
+    found = []
+    for metric, quantity, claimed in (
+        ("boundary_recall", "boundary recall of the superpixels (2 px)", {"at_most": 0.9}),
+        ("undersegmentation", "under-segmentation error of the superpixels", {"at_least": 0.05}),
+    ):
+        wide = long(study, "texture", metric)
+        if "superpixels" in wide:
+            found.append(mean_finding(quantity, wide["superpixels"], **claimed))
+    return found
+
+
+EVIDENCE = {
+    "C01": (score_cam_iou, ()),
+    "C02": (modest_gains, ()),
+    "C03": (weak_coverage, ()),
+    "C04": (overspread, ()),
+    "C05": (low_precision, ()),
+    "C06": (grid, ("texture",)),
+    "C07": (unstable, ("stability",)),
+    "C08": (speed, ()),
+    "C09": (disagreement, ()),
+    "C24": (printed_cells, ()),
+    "C30": (complete_gradients, ("completeness",)),
+    "C31": (cost_order, ()),
+    "C32": (straddling, ("texture",)),
+    "C33": (borders, ("texture",)),
+    "C34": (over_smooth, ("texture",)),
+}

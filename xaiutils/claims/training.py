@@ -1,0 +1,84 @@
+"""What decides the claims about what is grown from, or trained on, a seed (sections 5 and 6)."""
+
+import pandas as pd
+
+from xaiutils.claims.finding import Finding, mean_finding
+from xaiutils.names import SEGMENTER_TITLES
+from xaiutils.sections.seed_quality import (
+    REFINERS,
+    ranking_correlations,
+    refiners_of,
+    seed_correlations,
+    seeds,
+)
+from xaiutils.study import Study
+
+
+def seeds_of(study: Study) -> pd.DataFrame:
+    return seeds(study.table("localisation"), study.table("segmentation"))
+
+
+def seed_predicts(study: Study) -> list[Finding]:
+    """C20: the correlation across images and explainers, then the share of masks above their seed.
+
+    A ceiling is read as one that at most 5 % of the masks break.
+    """
+    table = seeds_of(study)
+    if not refiners_of(table):
+        return []
+    sam = refiners_of(table)[0]
+    rows = seed_correlations(table).set_index(["segmenter", "level"]).loc[sam]
+    found = [
+        Finding(
+            f"rank correlation of seed and final IoU ({SEGMENTER_TITLES[sam]}), {level}",
+            *rows.loc[level, ["rho", "low", "high"]],
+            int(rows.loc[level, "n"]),
+            at_least=0,
+        )
+        for level in ("across images", "across explainers")
+    ]
+    part = table[table["segmenter"] == sam].dropna(subset=["seed", "final"])
+    above = (part["final"] > part["seed"]).groupby(part["sample"]).mean()
+    return [*found, mean_finding("share of masks better than their seed", above, at_most=0.05)]
+
+
+def bias_amplified(study: Study) -> list[Finding]:
+    """C21: how much more of the context the trained head marks than its seed did (section 5)."""
+    table = study.table("bias")
+    wide = table.pivot_table(
+        index=["sample", "source", "region"], columns="of", values="rate"
+    ).reset_index()
+    found = []
+    for region, part in wide.groupby("region", sort=False):
+        each = (part["head"] - part["seed"]).groupby(part["sample"]).mean()
+        quantity = f"share of the {region} marked by the trained head minus by the seed"
+        found.append(mean_finding(quantity, each, at_least=0))
+    return found
+
+
+def refinement_ranks(study: Study) -> list[Finding]:
+    """C23: does IoU after GrabCut or random walk order the explainers as their seeds' IoU does?"""
+    table = seeds_of(study)
+    rows = ranking_correlations(
+        table, seed_correlations(table), study.table("proxy"), "across explainers"
+    )
+    n = table["sample"].nunique()
+    return [
+        Finding(
+            f"rank correlation across explainers, {SEGMENTER_TITLES.get(row.segmenter)}",
+            row.rho,
+            row.low,
+            row.high,
+            n,
+            at_least=0.5,
+        )
+        for row in rows.itertuples()
+        if row.segmenter in REFINERS[2:]
+    ]
+
+
+EVIDENCE = {
+    "C20": (seed_predicts, ()),
+    "C21": (bias_amplified, ("bias",)),
+    "C23": (refinement_ranks, ()),
+}

@@ -1,0 +1,70 @@
+"""A study as it is kept in the repository: tables, summary and ledger, no images, no paths."""
+
+import json
+import shutil
+from pathlib import Path
+
+import numpy as np
+import pandas as pd
+
+from xaiutils.claims import write_ledger
+from xaiutils.errors import InputError
+from xaiutils.run import summarise
+from xaiutils.statistics import summary
+from xaiutils.store import write_text
+from xaiutils.study import Study, open_study, studies_dir
+
+KEYS = ["cue", "prompting", "segmenter", "metric"]
+
+
+def tuned_thresholds(train: pd.DataFrame) -> pd.Series:
+    """The level of each cue's map with the best mean IoU on the training images, by cue."""
+    means = train.groupby(["cue", "level"], sort=False)["iou"].mean().unstack("level")
+    return means.dropna(how="all").idxmax(axis=1)
+
+
+def at_tuned(thresholds: pd.DataFrame, levels: pd.Series) -> pd.DataFrame:
+    """IoU at the levels chosen elsewhere: sample, cue, level, iou."""
+    wanted = thresholds["cue"].map(levels)
+    return thresholds[np.isclose(thresholds["level"], wanted)].reset_index(drop=True)
+
+
+def full_summary(study: Study) -> pd.DataFrame:
+    """Every mean of the study with its interval: columns `KEYS`, n, undefined, mean, low, high.
+
+    Beside the grid of the study: the maps at a threshold that was tuned on the training images
+    (prompting "tuned", where the companion study is here), and what the analysis "strategies" adds.
+    """
+    names = ("segmentation", "localisation")
+    tables = {name: study.table(name) for name in names}
+    if "strategies" in study.tables:
+        more = study.table("strategies")
+        tables["segmentation"] = pd.concat([tables["segmentation"], more], ignore_index=True)
+    parts = [summarise(tables)]
+    if (studies_dir() / f"{study.name}-train").is_dir():
+        levels = tuned_thresholds(study.companion.table("thresholds"))
+        found = at_tuned(study.table("thresholds"), levels)
+        found = found.assign(prompting="tuned", segmenter="threshold", metric="iou")
+        parts.append(summary(found, KEYS, "iou"))
+    return pd.concat(parts, ignore_index=True)
+
+
+def publish(name: str, to: Path) -> Path:
+    """Copy a finished study's tables to `to`/NAME with a summary and a ledger: the new folder.
+
+    The root of the data set is left out, since it is a folder of this machine. Raises InputError
+    for an unknown study and where source and target are the same folder.
+    """
+    study = open_study(name)
+    folder = Path(to) / name
+    if folder.resolve() == study.folder.resolve():
+        raise InputError(f"{folder}: is the study itself; publish to another folder")
+    folder.mkdir(parents=True, exist_ok=True)
+    write_text(study.folder / "summary.csv", full_summary(study).to_csv(index=False))
+    write_ledger(study)
+    for path in [*study.folder.glob("*.parquet"), *study.folder.glob("*.csv")]:
+        shutil.copyfile(path, folder / path.name)
+    stored = json.loads((study.folder / "config.json").read_text())
+    stored["config"]["root"] = None
+    write_text(folder / "config.json", json.dumps(stored, indent=2) + "\n")
+    return folder
