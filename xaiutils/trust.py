@@ -1,0 +1,152 @@
+"""Trust without ground truth: how well a score that never saw the mask predicts the IoU.
+
+Scores are higher where more trust is due: turn those round that fall (`SIGNALS` holds the signs).
+Pairs with an undefined (NaN) score or IoU are left out of every measure.
+"""
+
+import numpy as np
+import pandas as pd
+from sklearn.impute import SimpleImputer
+from sklearn.linear_model import RidgeCV
+from sklearn.metrics import roc_auc_score
+from sklearn.model_selection import GroupKFold
+from sklearn.pipeline import Pipeline, make_pipeline
+from sklearn.preprocessing import StandardScaler
+
+from xaiutils.errors import InputError
+from xaiutils.names import in_order
+
+GOOD = 0.5  # an IoU above this counts as a good map or mask
+TARGETS: dict[str, str] = {"map_iou": "thresholded map", "mask_iou": "prompted mask"}
+
+# score -> (what it is called, +1 where trust rises with it and -1 where it falls)
+SIGNALS: dict[str, tuple[str, int]] = {
+    "entropy": ("low entropy", -1),
+    "gini": ("Gini index", 1),
+    "agreement": ("agreement of the map with the others", 1),
+    "weight": ("fusion weight", 1),
+    "sensitivity": ("low max-sensitivity", -1),
+    "probability": ("class probability", 1),
+    "sam_score": ("SAM's predicted IoU", 1),
+    "jitter": ("stability under prompt jitter", 1),
+    "mask_agreement": ("agreement of the mask with the others", 1),
+    "map_mask": ("IoU of map and mask", 1),
+    "map_area": ("size of the thresholded map", 1),
+    "mask_area": ("size of the mask", 1),
+}
+SIZES = ("map_area", "mask_area")  # controls: a large object makes any IoU larger
+
+
+def features(table: pd.DataFrame, stability: pd.DataFrame | None = None) -> pd.DataFrame:
+    """One row a (sample, cue): every signal that is there, turned so that more is better, and IoUs.
+
+    `table` is the analysis "trust" (sample, cue, score, value). `stability`, if given, is that
+    analysis with a metric "max_sensitivity" (sample, explainer or cue, metric, value).
+    """
+    wide = table.pivot(index=["sample", "cue"], columns="score", values="value").reset_index()
+    if stability is not None:
+        wide = wide.merge(_sensitivity(stability), on=["sample", "cue"], how="left")
+    present = [name for name in SIGNALS if name in wide]
+    signs = {name: SIGNALS[name][1] * wide[name] for name in present}
+    order = {cue: place for place, cue in enumerate(in_order(wide["cue"]))}
+    wide = wide[["sample", "cue", *TARGETS]].assign(**signs)
+    return wide.sort_values(["sample", "cue"], key=lambda c: c.map(order) if c.name == "cue" else c,
+                            ignore_index=True)  # fmt: skip
+
+
+def _sensitivity(stability: pd.DataFrame) -> pd.DataFrame:
+    """Max-sensitivity by sample and cue; no rows if the table has no such metric."""
+    part = stability.rename(columns={"explainer": "cue"})
+    part = part[part["metric"] == "max_sensitivity"]
+    return part.groupby(["sample", "cue"], as_index=False)["value"].mean().rename(
+        columns={"value": "sensitivity"}
+    )  # fmt: skip
+
+
+def signals_of(table: pd.DataFrame) -> list[str]:
+    """The signals of a table of `features` that have a value, in their order."""
+    return [name for name in SIGNALS if name in table and table[name].notna().any()]
+
+
+def _finite(score, iou) -> tuple[np.ndarray, np.ndarray]:
+    score, iou = np.asarray(score, float).ravel(), np.asarray(iou, float).ravel()
+    if score.shape != iou.shape:
+        raise InputError(f"score has {score.size} values, iou {iou.size}: one for each")
+    keep = np.isfinite(score) & np.isfinite(iou)
+    return score[keep], iou[keep]
+
+
+def auroc(score, iou, above: float = GOOD) -> float:
+    """Probability that a pair with an IoU above `above` has the higher score; ties count half.
+
+    0.5 is chance. NaN where all IoUs lie on one side.
+    """
+    score, iou = _finite(score, iou)
+    good = iou > above
+    return float(roc_auc_score(good, score)) if 0 < good.sum() < good.size else float("nan")
+
+
+def risk_coverage(score, iou) -> tuple[np.ndarray, np.ndarray]:
+    """Keep the n most trusted: (share kept, mean of 1 - IoU among them), two (N,) float64.
+
+    Geifman & El-Yaniv 2017 with 1 - IoU as the risk. Pairs with equal scores are kept in random
+    order: each stands for their mean.
+    """
+    score, iou = _finite(score, iou)
+    risk = pd.Series(1 - iou).groupby(score).transform("mean").to_numpy()
+    kept = risk[np.argsort(-score, kind="stable")]
+    n = np.arange(1, kept.size + 1)
+    return n / max(kept.size, 1), kept.cumsum() / n
+
+
+def aurc(score, iou) -> float:
+    """Mean risk over the coverages 1/N .. 1: small is good, a constant score gives the mean."""
+    _, risk = risk_coverage(score, iou)
+    return float(risk.mean()) if risk.size else float("nan")
+
+
+def excess(score, iou) -> float:
+    """The area above the best possible, as a share of what a blind order has above it.
+
+    0 for a score that orders by IoU, 1 for one that knows nothing, above 1 for a misleading one;
+    NaN where all IoUs are equal. (AURC - best) / (mean risk - best).
+    """
+    score, iou = _finite(score, iou)
+    if iou.size == 0 or np.ptp(iou) == 0:
+        return float("nan")
+    best = aurc(iou, iou)
+    return (aurc(score, iou) - best) / (float(1 - iou.mean()) - best)
+
+
+def model() -> Pipeline:
+    """Ridge regression of the IoU on standardised signals; a missing signal takes its median."""
+    return make_pipeline(
+        SimpleImputer(strategy="median", keep_empty_features=True),
+        StandardScaler(),
+        RidgeCV(alphas=np.logspace(-1, 4, 11)),
+    )
+
+
+def combine(train: pd.DataFrame, test: pd.DataFrame, target: str, signals: list[str]) -> np.ndarray:
+    """IoU of the rows of `test` (N,) as predicted by a ridge regression fitted on `train`."""
+    known = train[train[target].notna()]
+    fitted = model().fit(known[signals].to_numpy(float), known[target].to_numpy(float))
+    return fitted.predict(test[signals].to_numpy(float))
+
+
+def cross_validated(
+    table: pd.DataFrame, target: str, signals: list[str], folds: int = 10
+) -> np.ndarray:
+    """The combination of `signals` for every row (N,), fitted on other images only.
+
+    Folds are by image: all cues of one image are predicted by the same fit, which has seen none of
+    them. NaN below four images.
+    """
+    images = table["sample"].nunique()
+    predicted = np.full(len(table), np.nan)
+    if images < 4:
+        return predicted
+    for fit, held in GroupKFold(min(folds, images)).split(table, groups=table["sample"]):
+        if table[target].iloc[fit].notna().any():
+            predicted[held] = combine(table.iloc[fit], table.iloc[held], target, signals)
+    return predicted
