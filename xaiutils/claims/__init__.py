@@ -21,6 +21,7 @@ import pandas as pd
 
 from xaiutils.claims import maps, proxy, training
 from xaiutils.claims.finding import Finding
+from xaiutils.errors import InputError
 from xaiutils.names import CLASSIFIER_TITLES
 from xaiutils.sections.published import PUBLISHED, data_name
 from xaiutils.store import write_text
@@ -95,7 +96,10 @@ def _findings(study: Study, id: str) -> list[Finding] | str:
     missing = [name for name in needs if name not in study.tables]
     if missing:
         return f"this study has no table {' or '.join(missing)}"
-    found = [finding for finding in evidence(study) if np.isfinite(finding.estimate)]
+    try:
+        found = [finding for finding in evidence(study) if np.isfinite(finding.estimate)]
+    except InputError as error:  # a study without a SAM, or from before a table was kept
+        return str(error)
     return found or "the study lacks the cues that decide it"
 
 

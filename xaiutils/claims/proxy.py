@@ -85,11 +85,12 @@ def best_method(study: Study) -> list[Finding]:
     if not named or not others:
         return []
     quantity = f"IoU of {title(named[0])} minus {title(others[0])}, the best other"
-    coverage = by_image(study, "coverage")[means.index[0]]
-    return [
-        mean_finding(quantity, wide[named[0]] - wide[others[0]], at_least=0),
-        mean_finding(f"coverage of {title(means.index[0])}, the best", coverage, at_most=0.9),
-    ]
+    found = [mean_finding(quantity, wide[named[0]] - wide[others[0]], at_least=0)]
+    coverage, best = by_image(study, "coverage"), means.index[0]
+    if best in coverage:
+        quantity = f"coverage of {title(best)}, the best"
+        found.append(mean_finding(quantity, coverage[best], at_most=0.9))
+    return found
 
 
 def prompted_against_threshold(study: Study) -> list[Finding]:

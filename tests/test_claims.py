@@ -1,0 +1,122 @@
+"""The ledger on synthetic tables whose means are known by construction."""
+
+from types import SimpleNamespace
+
+import numpy as np
+import pandas as pd
+import pytest
+import section_tables as given
+from statsmodels.stats.multitest import multipletests
+
+from xaiutils import claims
+from xaiutils.claims import Finding, judge, maps, proxy
+from xaiutils.claims.finding import mean_finding
+from xaiutils.errors import InputError
+from xaiutils.study import StudyConfig
+
+TABLES = {
+    "segmentation": given.segmentation,
+    "localisation": given.localisation,
+    "proxy": given.proxy,
+    "agreement": given.agreement,
+    "mask_agreement": lambda: given.masks().assign(segmenter="embedded_sam"),
+}
+
+
+def study(**config):
+    """Six images of `given`; Grad-CAM 0.50, Score-CAM 0.45, fused 0.52 and mean 0.55 as maps."""
+    return SimpleNamespace(
+        name="given",
+        config=StudyConfig("given", **config),
+        sample_ids=given.SAMPLES,
+        tables=list(TABLES),
+        table=stored,
+    )
+
+
+def stored(name):
+    if name not in TABLES:
+        raise InputError(f"no table {name}")
+    return TABLES[name]()
+
+
+def test_every_claim_of_the_paper_stands_in_the_ledger_once():
+    table = claims.claims()
+    assert table["id"].tolist() == [f"C{k:02d}" for k in range(1, 35)]
+    assert set(claims.EVIDENCE) | set(claims.BEYOND) == set(table["id"])
+    assert (table["claim"].str.len() > 0).all()
+
+
+@pytest.mark.parametrize(
+    "low, high, points",
+    [
+        (0.4, 0.6, "for"),
+        (0.45, 0.5, "for"),
+        (0.1, 0.39, "against"),
+        (0.7, 0.8, "against"),
+        (0.3, 0.5, "open"),
+        (np.nan, np.nan, "open"),
+    ],
+)
+def test_where_an_interval_points(low, high, points):
+    assert Finding("q", 0.5, low, high, 40, at_least=0.4, at_most=0.6).points == points
+
+
+def test_verdicts_follow_from_the_intervals_alone():
+    good, bad = (Finding("q", x, x, x, 40, at_least=0) for x in (0.1, -0.1))
+    unsure = Finding("q", 0.0, -0.1, 0.1, 40, at_least=0)
+    assert judge([good, good])[0] == "supported"
+    assert judge([bad, bad])[0] == "not supported"
+    assert judge([good, bad])[0] == judge([unsure])[0] == judge([good, unsure])[0] == "mixed"
+    assert "q 0.10 [0.10, 0.10], n = 40, claimed at least 0 (for)" in judge([good])[1]
+
+
+def test_mean_finding_drops_what_is_undefined():
+    found = mean_finding("q", pd.Series([0.2, np.nan, 0.4]))
+    assert found.n == 2 and found.estimate == pytest.approx(0.3)
+
+
+def test_evidence_by_hand():
+    (score,) = maps.score_cam_iou(study())
+    assert score.estimate == pytest.approx(0.45) and score.points == "for"
+    gain, six = proxy.fused_maps(study())
+    assert gain.estimate == six.estimate == pytest.approx(0.02)  # 0.52 - 0.50
+    assert (gain.points, six.points) == ("for", "against")
+    (plain,) = proxy.weighted_against_mean(study())
+    assert plain.estimate == pytest.approx(-0.03) and plain.points == "against"
+    single, floor = proxy.fusion_gain(study())  # 0.72 - 0.70 and 0.72 - 0.45
+    assert single.estimate == pytest.approx(0.02) and floor.estimate == pytest.approx(0.27)
+    assert "Grad-CAM" in single.quantity and "centre point" in floor.quantity
+
+
+def test_every_explainer_is_a_finding_of_prompting():
+    found = proxy.prompted_against_threshold(study())
+    assert [round(f.estimate, 6) for f in found] == [0.2, 0.15, 0.3, -0.02]
+    assert judge(found)[0] == "mixed"
+
+
+def test_few_images_show_a_direction_at_most(monkeypatch):
+    row = claims.ledger(study(classifier="resnet50")).set_index("id").loc["C01"]
+    assert row["verdict"] == "not tested here"
+    assert row["reason"].startswith("n = 6, a direction at most: supported")
+    monkeypatch.setattr(claims, "FEWEST", 5)
+    row = claims.ledger(study()).set_index("id").loc["C01"]
+    assert row["verdict"] == "supported" and row["estimate"] == pytest.approx(0.45)
+    assert "EfficientNet-Lite0, not ResNet-50" in row["reason"]
+
+
+def test_what_cannot_be_decided_says_why(monkeypatch):
+    monkeypatch.setattr(claims, "FEWEST", 5)
+    table = claims.ledger(study()).set_index("id")
+    assert table.loc["C07", "reason"] == "this study has no table stability"
+    assert table.loc["C16", "verdict"] == "not tested here"
+    assert table.loc["C16", "estimate"] == pytest.approx(0.72)
+    assert "SAM2's real weights" in table.loc["C16", "reason"]
+    assert table.loc["C28", "n"] == 0 and np.isnan(table.loc["C28", "estimate"])
+    assert "embedded SAM, not SAM2" in table.loc["C17", "reason"]
+    assert list(table.reset_index().columns) == claims.COLUMNS
+
+
+def test_holm_as_statsmodels_has_it():
+    p = [0.01, 0.04, 0.03, 0.005, 0.5, 0.03]
+    assert proxy.holm(p) == pytest.approx(multipletests(p, method="holm")[1])
