@@ -5,6 +5,7 @@ from pathlib import Path
 
 from xaiutils.datasets.base import LOGITS, READINGS, Dataset, Sample
 from xaiutils.datasets.cub import load_cub200
+from xaiutils.datasets.cutouts import load_cutouts
 from xaiutils.datasets.folder import load_folder
 from xaiutils.datasets.kvasir import load_kvasir_seg, load_kvasir_sessile
 from xaiutils.datasets.sample import SAMPLE_ROOT, load_sample
@@ -22,6 +23,7 @@ DATASETS: dict[str, Callable[[str | Path | None, str | None, str, str], Dataset]
     "usis10k": load_usis10k,
     "kvasir-seg": load_kvasir_seg,
     "kvasir-sessile": load_kvasir_sessile,
+    "cutouts": load_cutouts,
 }
 
 

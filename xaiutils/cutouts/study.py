@@ -1,0 +1,163 @@
+"""The stored study "cutouts": run what is missing, gather the tables of what is there.
+
+Tables (Parquet, in data/studies/cutouts): objects, manifest, photographs, scores (how the
+classifier takes each composite), maps (where each map lies), settings, and of the planted bias
+bias_predictions, bias_regions.
+"""
+
+import json
+from collections.abc import Callable
+from dataclasses import dataclass
+from pathlib import Path
+
+import pandas as pd
+
+from xaiutils import __version__
+from xaiutils.classifiers import FrozenClassifier, load_classifier
+from xaiutils.config import studies_dir
+from xaiutils.cutouts.bias import Bias
+from xaiutils.cutouts.measure import FIRST, GROUPS, SCHEMA, Runner, settings_table
+from xaiutils.cutouts.plans import EXPERIMENTS
+from xaiutils.cutouts.recognise import photographs, recognise
+from xaiutils.cutouts.sources import Library, open_library
+from xaiutils.errors import InputError
+from xaiutils.segmenters import load_segmenter
+from xaiutils.store import write_table, write_text
+
+CLASSIFIER = "efficientnet_lite0"
+Go = Callable[[], bool]  # whether there is time left
+
+
+@dataclass(frozen=True)
+class CutoutStudy:
+    """A stored study of composites, read lazily: `table(name)`."""
+
+    name: str
+    folder: Path
+
+    def table(self, name: str) -> pd.DataFrame:
+        path = self.folder / f"{name}.parquet"
+        if not path.exists():
+            raise InputError(f"{path}: not found; `python -m xaiutils.cutouts run` makes it")
+        return pd.read_parquet(path)
+
+    def has(self, name: str) -> bool:
+        return (self.folder / f"{name}.parquet").exists()
+
+    def caption(self) -> str:
+        return json.loads((self.folder / "config.json").read_text())["caption"]
+
+
+def open_cutouts(name: str = "cutouts") -> CutoutStudy:
+    folder = studies_dir() / name
+    if not (folder / "config.json").exists():
+        raise InputError(
+            f"no stored study of composites in {folder}; `python -m xaiutils.cutouts run` makes it"
+        )
+    return CutoutStudy(name, folder)
+
+
+def run_cutouts(name: str, root: str | None, go: Go, seed: int = 0) -> bool:
+    """Compute missing units while `go()`; True if none is missing. The cheapest come first."""
+    library, folder = open_library(root), studies_dir() / name
+    classifier = load_classifier(CLASSIFIER)
+    _objects(library, classifier, folder)
+    plans = {e: plan(library, seed) for e, plan in EXPERIMENTS.items()}
+    runner = Runner(library, classifier, folder, seed)
+    bias = Bias(library, classifier, plans.pop("bias"), folder, seed)
+    for group in GROUPS:
+        for manifest in plans.values():
+            if not _all(runner, list(runner.units(manifest, group)), group, go):
+                return False
+        if not _all(bias, list(bias.units(group)), group, go):
+            return False
+        if group == FIRST and not _regions(bias, folder, go):
+            return False
+    return True
+
+
+def _all(runner, rows: list, group: str, go: Go) -> bool:
+    for row in rows:
+        if not runner.path(row, group).exists():
+            if not go():
+                return False
+            runner.run(row, group)
+    print(f"{rows[0].experiment}, {group}: {len(rows)} composites", flush=True)
+    return True
+
+
+def _objects(library: Library, classifier: FrozenClassifier, folder: Path) -> None:
+    if not (folder / "objects.parquet").exists():
+        write_table(folder / "objects.parquet", recognise(library, classifier))
+        write_table(folder / "photographs.parquet", photographs(classifier))
+
+
+def _regions(bias: Bias, folder: Path, go: Go) -> bool:
+    """What SAM and a trained segmenter make of the seeds: one unit a composite, one for all."""
+    rows = list(bias.units("sam"))
+    segmenter = None
+    for row in rows:
+        path = bias.path(row, "sam")
+        if not path.exists():
+            if not go():
+                return False
+            segmenter = segmenter or load_segmenter("embedded_sam", runtime="openvino")
+            write_text(path, json.dumps(bias.prompted(row, segmenter)))
+    path = folder / "units" / f"bias.trained.{bias.key}.json"
+    if not path.exists():
+        if not go():
+            return False
+        write_text(path, bias.trained(bias.classifier.model).to_json(orient="records"))
+    return True
+
+
+def gather(name: str, root: str | None, seed: int = 0) -> Path:
+    """Write the tables of what is there so far, the settings and config.json."""
+    library, folder = open_library(root), studies_dir() / name
+    classifier = load_classifier(CLASSIFIER)
+    plans = {e: plan(library, seed) for e, plan in EXPERIMENTS.items()}
+    write_table(folder / "manifest.parquet", pd.concat(plans.values(), ignore_index=True))
+    write_table(folder / "settings.parquet", settings_table())
+    bias = Bias(library, classifier, plans.pop("bias"), folder, seed)
+    runner = Runner(library, classifier, folder, seed)
+    parts = [runner.gather(manifest) for manifest in plans.values()]
+    maps = pd.concat([*(part["maps"] for part in parts), bias.maps()], ignore_index=True)
+    scores = pd.concat([part["scores"] for part in parts], ignore_index=True)
+    write_table(folder / "maps.parquet", maps)
+    write_table(folder / "scores.parquet", scores)
+    _write_bias(bias, folder)
+    _write_config(folder, name, maps, seed)
+    return folder
+
+
+def _write_bias(bias: Bias, folder: Path) -> None:
+    write_table(folder / "bias_predictions.parquet", bias.predictions())
+    rows = []
+    for row in bias.units("sam"):
+        if bias.path(row, "sam").exists():
+            rows += json.loads(bias.path(row, "sam").read_text())
+    trained = folder / "units" / f"bias.trained.{bias.key}.json"
+    if trained.exists():
+        rows += json.loads(trained.read_text())
+    if rows:
+        table = pd.DataFrame(rows)
+        table["share"] = table["share"].astype(str)
+        write_table(folder / "bias_regions.parquet", table)
+
+
+def _write_config(folder: Path, name: str, maps: pd.DataFrame, seed: int) -> None:
+    """Like the other studies' config.json, with a kind of its own so that none takes it for one."""
+    counts = maps.groupby("experiment")["sample"].nunique().to_dict()
+    said = ", ".join(f"{count} ({e})" for e, count in counts.items())
+    stored = {
+        "schema": f"cutouts {SCHEMA}",
+        "xaiutils": __version__,
+        "config": {"name": name, "dataset": "cutouts", "classifier": CLASSIFIER, "seed": seed,
+                   "composites": counts, "settings": asdict_of(settings_table())},
+        "caption": f"n = {said} composites, EfficientNet-Lite0, seed {seed}",
+    }  # fmt: skip
+    write_text(folder / "config.json", json.dumps(stored, indent=2) + "\n")
+
+
+def asdict_of(table: pd.DataFrame) -> dict[str, str]:
+    return dict(zip(table["cue"], table["settings"], strict=True))
