@@ -9,7 +9,7 @@ import section_tables as given
 from statsmodels.stats.multitest import multipletests
 
 from xaiutils import claims
-from xaiutils.claims import Finding, judge, maps, proxy
+from xaiutils.claims import Finding, judge, maps, proxy, training
 from xaiutils.claims.finding import mean_finding
 from xaiutils.errors import InputError
 from xaiutils.study import StudyConfig
@@ -120,3 +120,30 @@ def test_what_cannot_be_decided_says_why(monkeypatch):
 def test_holm_as_statsmodels_has_it():
     p = [0.01, 0.04, 0.03, 0.005, 0.5, 0.03]
     assert proxy.holm(p) == pytest.approx(multipletests(p, method="holm")[1])
+
+
+def test_amplified_bias_and_overfitting_by_hand():
+    bias = pd.DataFrame(
+        [
+            (s, "lime", region, 0.2, 0.1, head)
+            for s in "ab"
+            for region, head in (("ring", 0.3), ("far", 0.0), ("object", 0.9))
+        ],
+        columns=["sample", "source", "region", "share", "seed", "head"],
+    )
+    curves = pd.DataFrame(
+        [
+            (s, source, "plain", epoch, value)
+            for s in "ab"
+            for source in ("lime", "truth")
+            for epoch, value in ((1, 0.5), (2, 0.6), (40, 0.4))
+        ],
+        columns=["sample", "source", "variant", "epoch", "iou"],
+    )
+    given = SimpleNamespace(table=lambda name: bias if name == "bias" else curves)
+    ring, far, other = training.bias_amplified(given)
+    assert (ring.estimate, ring.points) == (pytest.approx(0.2), "for")
+    assert (far.estimate, far.points) == (pytest.approx(-0.1), "against")
+    assert np.isnan(other.estimate)
+    (lost,) = training.overfitted(given)
+    assert lost.estimate == pytest.approx(-0.2) and lost.n == 2 and lost.points == "for"

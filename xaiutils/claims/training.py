@@ -3,6 +3,7 @@
 import pandas as pd
 
 from xaiutils.claims.finding import Finding, mean_finding
+from xaiutils.explainers import EXPLAINERS
 from xaiutils.names import SEGMENTER_TITLES
 from xaiutils.sections.seed_quality import (
     REFINERS,
@@ -12,6 +13,12 @@ from xaiutils.sections.seed_quality import (
     seeds,
 )
 from xaiutils.study import Study
+
+CONTEXT = {
+    "ring": "background beside the object",
+    "far": "background far from it",
+    "other classes": "other classes of the image",
+}
 
 
 def seeds_of(study: Study) -> pd.DataFrame:
@@ -44,16 +51,36 @@ def seed_predicts(study: Study) -> list[Finding]:
 
 def bias_amplified(study: Study) -> list[Finding]:
     """C21: how much more of the context the trained head marks than its seed did (section 5)."""
-    table = study.table("bias")
-    wide = table.pivot_table(
-        index=["sample", "source", "region"], columns="of", values="rate"
-    ).reset_index()
+    table = of_explainers(study.table("bias"))
     found = []
-    for region, part in wide.groupby("region", sort=False):
+    for region in ("ring", "far", "other classes"):
+        part = table[table["region"] == region]
         each = (part["head"] - part["seed"]).groupby(part["sample"]).mean()
-        quantity = f"share of the {region} marked by the trained head minus by the seed"
+        quantity = f"share of the {CONTEXT[region]} that the trained head marks minus its seed's"
         found.append(mean_finding(quantity, each, at_least=0))
     return found
+
+
+def overfitted(study: Study) -> list[Finding]:
+    """C22: IoU after the last epoch minus that of the epoch with the best mean IoU, by source.
+
+    The best epoch is chosen with the truth in hand, so that the difference cannot be positive by
+    much; overfitting is read as a loss of a hundredth or more.
+    """
+    table = of_explainers(study.table("curves"))
+    table = table[table["variant"] == "plain"]
+    means = table.groupby(["source", "epoch"])["iou"].mean().unstack("epoch")
+    best = table["epoch"] == table["source"].map(means.idxmax(axis=1))
+    last = table["epoch"] == table["epoch"].max()
+    last, best = (table[rows].set_index(["sample", "source"])["iou"] for rows in (last, best))
+    each = (last - best).groupby("sample").mean()
+    quantity = "IoU after the last epoch minus that after the best one"
+    return [mean_finding(quantity, each, at_most=-0.01)]
+
+
+def of_explainers(table: pd.DataFrame) -> pd.DataFrame:
+    """The rows whose pseudo-labels come from one of the nine explainers."""
+    return table[table["source"].isin(EXPLAINERS)]
 
 
 def refinement_ranks(study: Study) -> list[Finding]:
@@ -80,5 +107,6 @@ def refinement_ranks(study: Study) -> list[Finding]:
 EVIDENCE = {
     "C20": (seed_predicts, ()),
     "C21": (bias_amplified, ("bias",)),
+    "C22": (overfitted, ("curves",)),
     "C23": (refinement_ranks, ()),
 }
