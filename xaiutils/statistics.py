@@ -1,6 +1,6 @@
-"""Means over images with bootstrap intervals."""
+"""Means and other estimates over images, with bootstrap intervals."""
 
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 
 import numpy as np
 import pandas as pd
@@ -29,6 +29,25 @@ def mean_interval(values, level: float = LEVEL) -> tuple[float, float, float]:
         rng=np.random.default_rng(0),
     ).confidence_interval
     return float(x.mean()), float(found.low), float(found.high)
+
+
+def interval_over(
+    n: int, estimate: Callable[[np.ndarray], float], resamples: int = 1000, level: float = LEVEL
+) -> tuple[float, float]:
+    """(low, high): percentile bootstrap of any estimate over n images.
+
+    `estimate` takes the indices (n,) of a draw with replacement. Draws in which it is NaN are left
+    out. Seeded; NaN below three images or where no draw is defined.
+    """
+    rng = np.random.default_rng(0)
+    draws = [rng.integers(n, size=n) for _ in range(resamples)] if n >= 3 else []
+    found = np.array([estimate(draw) for draw in draws], dtype=np.float64)
+    found = found[np.isfinite(found)]
+    if not found.size:
+        return float("nan"), float("nan")
+    tail = 50 * (1 - level)
+    low, high = np.percentile(found, [tail, 100 - tail])
+    return float(low), float(high)
 
 
 def summary(table: pd.DataFrame, by: str | Sequence[str], value: str = "value") -> pd.DataFrame:

@@ -14,9 +14,8 @@ import numpy as np
 import pandas as pd
 from scipy.stats import rankdata
 
-from xaiutils.statistics import LEVEL
+from xaiutils.statistics import interval_over
 
-RESAMPLES = 1000
 LEVELS: dict[str, str] = {
     "pooled": "all pairs pooled",
     "across images": "across images, given the explainer",
@@ -49,13 +48,14 @@ def correlations(table: pd.DataFrame, x: str, y: str) -> pd.DataFrame:
     wide = table.pivot(index="sample", columns="cue", values=[x, y])
     a, b = (wide[name].to_numpy(dtype=np.float64) for name in (x, y))
     n, pairs = len(a), int((np.isfinite(a) & np.isfinite(b)).sum())
-    rng = np.random.default_rng(0)
-    draws = [rng.integers(n, size=n) for _ in range(RESAMPLES)] if n >= 3 else []
     each = np.array([spearman(p, q) for p, q in zip(a, b)])
     rows = []
     for level in LEVELS:
-        found = [_rho(level, a[draw], b[draw], each[draw]) for draw in draws]
-        low, high = _percentiles(found)
+
+        def rho(draw: np.ndarray, level: str = level) -> float:
+            return _rho(level, a[draw], b[draw], each[draw])
+
+        low, high = interval_over(n, rho)
         rows.append([level, n, pairs, _rho(level, a, b, each), low, high])
     return pd.DataFrame(rows, columns=["level", "n", "pairs", "rho", "low", "high"])
 
@@ -91,12 +91,3 @@ def _columns(a: np.ndarray, b: np.ndarray) -> np.ndarray:
 def _mean(values: np.ndarray) -> float:
     values = values[np.isfinite(values)]
     return float(values.mean()) if values.size else float("nan")
-
-
-def _percentiles(values: list[float]) -> tuple[float, float]:
-    finite = [value for value in values if np.isfinite(value)]
-    if not finite:
-        return float("nan"), float("nan")
-    tail = 50 * (1 - LEVEL)
-    low, high = np.percentile(finite, [tail, 100 - tail])
-    return float(low), float(high)

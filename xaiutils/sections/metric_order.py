@@ -1,0 +1,142 @@
+"""Do the measures order the explainers alike? Rank correlation between metrics."""
+
+from collections.abc import Mapping
+
+import numpy as np
+import pandas as pd
+
+from xaiutils.comparison import Ranking, paired_tests, wide_table
+from xaiutils.explainers import EXPLAINERS
+from xaiutils.names import in_order, title
+from xaiutils.sections.correlation import spearman
+from xaiutils.sections.words import count, estimate
+from xaiutils.statistics import interval_over
+
+# measure -> (table, metric, sign that makes high good)
+MEASURES = {
+    "IoU": ("localisation", "iou", 1),
+    "coverage": ("localisation", "coverage", 1),
+    "precision": ("localisation", "spill", -1),
+    "pointing game": ("localisation", "pointing_15", 1),
+    "mass on object": ("localisation", "relevance_mass", 1),
+    "insertion": ("faithfulness", "insertion", 1),
+    "deletion": ("faithfulness", "deletion", -1),
+}
+
+
+def measures(localisation: pd.DataFrame, faithfulness: pd.DataFrame) -> dict[str, pd.DataFrame]:
+    """measure -> values (samples x explainers), high is good, on the samples of both tables."""
+    tables = {"localisation": localisation, "faithfulness": faithfulness}
+    both = set(localisation["sample"]) & set(faithfulness["sample"])
+    found = {}
+    for name, (table, metric, sign) in MEASURES.items():
+        part = tables[table]
+        part = part[(part["metric"] == metric) & part["cue"].isin(EXPLAINERS)]
+        found[name] = sign * wide_table(part[part["sample"].isin(both)])
+    return found
+
+
+def metric_correlations(values: Mapping[str, pd.DataFrame]) -> pd.DataFrame:
+    """Every pair of measures: does the order of the explainers by their means agree?
+
+    Rows a, b, n (images), k (explainers), rho, low, high: Spearman correlation over the explainers'
+    means, and its bootstrap interval over images.
+    """
+    names, rows = list(values), []
+    samples = sorted(set.intersection(*(set(wide.index) for wide in values.values())))
+    cues = in_order(set.intersection(*(set(wide.columns) for wide in values.values())))
+    arrays = {name: wide.loc[samples, cues].to_numpy(float) for name, wide in values.items()}
+    for i, a in enumerate(names):
+        for b in names[i + 1 :]:
+
+            def rho(draw, x=arrays[a], y=arrays[b]) -> float:
+                return spearman(_means(x[draw]), _means(y[draw]))
+
+            low, high = interval_over(len(samples), rho)
+            found = rho(np.arange(len(samples)))
+            rows.append([a, b, len(samples), len(cues), found, low, high])
+    return pd.DataFrame(rows, columns=["a", "b", "n", "k", "rho", "low", "high"])
+
+
+def _means(values: np.ndarray) -> np.ndarray:
+    """Means of the columns over what is defined; NaN for a column without any."""
+    defined = np.isfinite(values)
+    total = np.where(defined, values, 0).sum(axis=0)
+    size = defined.sum(axis=0)
+    return np.divide(total, size, out=np.full(len(size), np.nan), where=size > 0)
+
+
+def pair(table: pd.DataFrame, a: str, b: str) -> pd.Series | None:
+    """The row of two measures, in whatever order; None if it is not there."""
+    row = table[table["a"].isin([a, b]) & table["b"].isin([a, b])]
+    return row.iloc[0] if len(row) else None
+
+
+def order_title(table: pd.DataFrame) -> str:
+    """Whether IoU and insertion order the explainers alike."""
+    row = pair(table, "IoU", "insertion")
+    if row is None or not np.isfinite(row["rho"]):
+        return "Rank correlation of the explainers between measures"
+    return (
+        "The explainers' order by IoU and by insertion: ρ = "
+        f"{estimate(row['rho'], row['low'], row['high'])}"
+    )
+
+
+def order_sentence(table: pd.DataFrame) -> str:
+    """What localisation and faithfulness have in common, pair by pair."""
+    said = []
+    for a, b in (("IoU", "insertion"), ("IoU", "deletion"), ("coverage", "insertion"),
+                 ("coverage", "precision"), ("insertion", "deletion")):  # fmt: skip
+        row = pair(table, a, b)
+        if row is not None:
+            word = verdict(row)
+            text = estimate(row["rho"], row["low"], row["high"])
+            said.append(f"- {a} and {b}: ρ = {text}, {word}.")
+    if table.empty:
+        return "No two measures can be compared."
+    k, n = int(table["k"].iloc[0]), int(table["n"].iloc[0])
+    return "\n".join([*said, f"- Each is over the means of {k} explainers, n = {n} images."])
+
+
+def verdict(row: pd.Series) -> str:
+    """What an interval of a correlation allows to say."""
+    if not np.isfinite(row["low"]):
+        return "without an interval"
+    if row["low"] > 0:
+        return "they agree on the order"
+    return "they reverse the order" if row["high"] < 0 else "no agreement can be told from chance"
+
+
+def ranking_title(found: Ranking, of: str) -> str:
+    """Who leads and with whom it shares the lead."""
+    best = found.ranks.index[0]
+    tied = int((found.ranks - found.ranks.iloc[0] < found.distance).sum()) - 1
+    others = f"not told apart from {count(tied, len(found.ranks) - 1, 'others')}" if tied else ""
+    alone = "clearly ahead of all others"
+    return f"By {of}, {title(best)} ranks first, {others or alone}"
+
+
+def ranking_sentence(found: Ranking, wide: pd.DataFrame, higher_is_better: bool = True) -> str:
+    """Friedman's test, the critical difference, and the leader against each other explainer.
+
+    `wide` holds the values that `found` was made of, `higher_is_better` as it was asked there.
+    """
+    best = found.ranks.index[0]
+    tests = paired_tests(wide, [(best, cue) for cue in found.ranks.index[1:]])
+    surely = int((tests["p_holm"] < 0.05).sum())
+    effect = (1 if higher_is_better else -1) * tests["rank_biserial"]
+    return (
+        f"- Friedman's test over {len(found.ranks)} explainers and n = {found.n} images: "
+        f"χ² = {found.statistic:.1f}, p = {p_text(found.p)}.\n"
+        f"- Mean ranks that differ by less than {found.distance:.2f} (Nemenyi, 5 %) are not told "
+        f"apart.\n"
+        f"- {title(best)} against each other explainer (Wilcoxon, Holm's correction): better with "
+        f"p < 0.05 than {count(surely, len(tests), 'others')}; rank-biserial effect from "
+        f"{effect.min():.2f} to {effect.max():.2f}."
+    )
+
+
+def p_text(p: float) -> str:
+    """ "0.031", or "below 0.001"."""
+    return "below 0.001" if p < 0.001 else f"{p:.3f}"
