@@ -31,9 +31,10 @@ from xaiutils.study import Study, open_study
 FOLDER = Path(__file__).resolve().parents[1] / "data" / "learned"
 FOLDS = 6
 RULE = {  # the rule's weights that are tried: agreement with the maps is 1, the others ...
-    "supported": (0.0, 0.5, 1.0, 2.0),
-    "score": (0.0, 0.2, 0.5),
-    "centre": (0.0, 0.5, 1.0),
+    "supported": (0.0, 1.0),
+    "consensus": (0.0, 0.25, 0.5, 1.0),
+    "score": (0.0, 0.3, 0.6),
+    "centre": (0.0, 0.25, 0.5),
 }
 RIDGES = (1.0, 10.0, 100.0, 1000.0, 10000.0)
 FITTED = {  # whose masks the weights were found on; the stacked fusion has seen these labels
