@@ -9,8 +9,8 @@ Stage "trained" randomises nothing: the study's network at the fast preset with 
 falls short of 1 there is the explainer's own noise (and the preset's), not the network's.
 
 A layer's weights are randomised by shuffling each of its tensors, which keeps their distribution;
-the statistics of batch norms are then taken anew from the images at hand, so that activations keep
-a range in which the network still tells images apart. A unit is a stage: its network is compiled
+the statistics of the batch norms above it are then taken anew from the images at hand, so that
+activations keep a range in which the network still tells images apart. A unit is a stage: its network is compiled
 once for all images. Score-CAM asks for as many passes as all others together: only its fast kin is
 tried.
 """
@@ -75,8 +75,8 @@ def randomised(
         return classifier
     model = copy.deepcopy(classifier.model)
     names = {module: name for name, module in classifier.model.named_modules()}
-    shuffle_top(model, share, rng)
-    renew_norms(model, images)
+    lowest = shuffle_top(model, share, rng)[-1]
+    renew_norms(model, lowest, images)
     return FrozenClassifier(
         f"{classifier.name}-randomised",
         model,
@@ -84,7 +84,7 @@ def randomised(
         classifier.class_names,
         model.get_submodule(names[classifier.target_layer]),
         classifier.reshape,
-        precision="f32" if classifier.precision else None,
+        precision=classifier.precision,
     )
 
 
@@ -102,9 +102,12 @@ def shuffle_top(model: torch.nn.Module, share: float, rng: np.random.Generator) 
 
 
 @torch.no_grad()
-def renew_norms(model: torch.nn.Module, images: torch.Tensor) -> None:
-    """Set running mean and variance of the model's batch norms to those of `images`, in place."""
-    norms = [module for module in model.modules() if isinstance(module, NORMS)]
+def renew_norms(model: torch.nn.Module, lowest: str, images: torch.Tensor) -> None:
+    """Set running mean and variance of the batch norms that follow the layer named `lowest` to
+    those of `images`, in place; those below it see what they were trained on."""
+    modules = dict(model.named_modules())
+    following = list(modules.values())[list(modules).index(lowest) :]
+    norms = [module for module in following if isinstance(module, NORMS)]
     kept = [norm.momentum for norm in norms]
     for norm in norms:
         norm.train().momentum = 1.0

@@ -183,7 +183,7 @@ def stability_sentence(stability: pd.DataFrame) -> str:
             f"{count(over, len(noise), 'explainers')} change by more than the map's own size."
         )
     seeds = measured(stability, "seed_correlation").dropna(subset="mean").set_index("explainer")
-    drawing = seeds[seeds["low"] < 1]
+    drawing = seeds[seeds["mean"] < 1 - 1e-6]
     for cue, row in drawing.iterrows():
         said.append(
             f"- {title(cue)} with another seed: rank correlation {_row(row)} with itself, "
