@@ -1,10 +1,18 @@
 """The simulated user and the corrections, with a segmenter that can be computed by hand."""
 
+from types import SimpleNamespace
+
+import matplotlib
 import numpy as np
 import pandas as pd
 import pytest
 
+matplotlib.use("Agg")
+import matplotlib.pyplot as plt
+
+from xaiutils.analyses import clicks as analysis
 from xaiutils.clicks import NONE, add, correct, next_click, simulate
+from xaiutils.figures import clicks as draw
 from xaiutils.prompting import Prompts, true_box
 from xaiutils.sections import clicks as said
 from xaiutils.segmenters import Prediction, Segmenter
@@ -175,3 +183,76 @@ def test_a_start_that_nothing_reaches_saves_all_clicks():
 def test_sentences_name_starts_and_numbers(table):
     text = said.click_sentences(table)
     assert "From nothing" in text and "Grad-CAM" in text and "1.50" in text
+
+
+# The analysis and the figures ---------------------------------------------------------------------
+
+
+class Study:
+    """One photograph with a square; a map that peaks on it, and a flat one."""
+
+    config, has_arrays = SimpleNamespace(seed=0), True
+    cues = ("gradcam", "lime", "fused-weighted")
+
+    def caption(self):
+        return "n = 1"
+
+    def sample(self, id):
+        image, void = np.zeros((H, W, 3), np.uint8), np.zeros((H, W), bool)
+        return SimpleNamespace(id=id, image=image, mask=square(5, 5, 14, 14), void=void)
+
+    def saliency(self, id, cue):
+        if cue == "lime":
+            return np.full((H, W), np.nan, np.float32)
+        ys, xs = np.indices((H, W))
+        return np.exp(-((xs - 9) ** 2 + (ys - 9) ** 2) / 60).astype(np.float32)
+
+    def segmenter(self, name):
+        return Discs()
+
+    def table(self, name):
+        return pd.DataFrame({"segmenter": ["embedded_sam"]})
+
+
+def test_analysis_of_one_photograph():
+    rows = pd.DataFrame(analysis.measure(Study(), "s"), columns=analysis.COLUMNS)
+    wide = rows.pivot(index="start", columns="clicks", values="iou")
+    assert list(wide.columns) == list(range(9))
+    assert wide.loc["none", 0] == 0 and wide.loc["lime", 0] == 0  # a flat map tells nothing
+    assert wide.loc["ceiling:true box", 0] == 1
+    assert wide.loc["gradcam", 0] > 0.3
+    first, truth = disc(9, 9), square(5, 5, 14, 14)
+    assert wide.loc["none", 1] == pytest.approx((first & truth).sum() / (first | truth).sum())
+
+
+def test_curves_and_their_title(table):
+    figure = draw.click_curves(table, "n = 2")
+    assert "The best explanation, Grad-CAM, is worth 1.50 clicks" in figure.texts[0].get_text()
+    assert figure.axes[0].lines[0].get_ydata() == pytest.approx([0, 0.3, 0.65, 0.75])
+    plt.close("all")
+
+
+def test_the_strip_shows_every_click():
+    figure = draw.correction_strip(Study(), "s", n=2)
+    said = [ax.get_xlabel() for ax in figure.axes]
+    assert said[3].startswith("0 clicks, IoU 0.00") and said[5].startswith("2 clicks")
+    plt.close("all")
+
+
+def test_the_widget_is_the_strip_where_nobody_clicks(monkeypatch):
+    monkeypatch.setenv(draw.HEADLESS, "1")
+    assert isinstance(draw.click_widget(Study(), "s"), plt.Figure)
+    plt.close("all")
+
+
+def test_the_widget_adds_and_takes_back(monkeypatch):
+    monkeypatch.delenv(draw.HEADLESS, raising=False)
+    said = []
+    draw_mask = draw.draw_mask
+    monkeypatch.setattr(draw, "draw_mask", lambda *a: (said.append(len(a[4])), draw_mask(*a)))
+    box = draw.click_widget(Study(), "s")
+    add, undo, suggest = box.children[1].children
+    suggest.click()
+    add.click()
+    undo.click()
+    assert said[0] == 0 and said[-2:] == [1, 0]

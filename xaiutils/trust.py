@@ -43,7 +43,8 @@ def features(table: pd.DataFrame, stability: pd.DataFrame | None = None) -> pd.D
     `table` is the analysis "trust" (sample, cue, score, value). `stability`, if given, is that
     analysis with a metric "max_sensitivity" (sample, explainer or cue, metric, value).
     """
-    wide = table.pivot(index=["sample", "cue"], columns="score", values="value").reset_index()
+    wide = table.pivot(index=["sample", "cue"], columns="score", values="value")
+    wide = wide.reset_index().rename_axis(columns=None)
     if stability is not None:
         wide = wide.merge(_sensitivity(stability), on=["sample", "cue"], how="left")
     present = [name for name in SIGNALS if name in wide]
@@ -150,3 +151,36 @@ def cross_validated(
         if table[target].iloc[fit].notna().any():
             predicted[held] = combine(table.iloc[fit], table.iloc[held], target, signals)
     return predicted
+
+
+# What is offered: the signals of the mask that need no fitting, each standardised over the images.
+OFFERED = ("jitter", "mask_agreement", "map_mask", "sam_score")
+
+
+def trust_of(table: pd.DataFrame, signals: tuple[str, ...] = OFFERED) -> np.ndarray:
+    """A score (N,) for rows of `features`, without a truth: the mean of standardised signals.
+
+    A signal that is missing, or the same everywhere, says nothing; NaN where none says anything.
+    """
+    present = [name for name in signals if name in table and table[name].notna().any()]
+    values = table[present].to_numpy(float)
+    spread = np.nanstd(values, axis=0)
+    standard = (values - np.nanmean(values, axis=0)) / np.where(spread > 0, spread, np.inf)
+    known = np.isfinite(standard).any(axis=1)
+    score = np.full(len(table), np.nan)
+    score[known] = np.nanmean(standard[known], axis=1)
+    return score
+
+
+def trust_score(study, cue: str = "fused-weighted") -> pd.Series:
+    """The study's images by their trust in the mask from one cue, the least trusted first.
+
+    Needs the analysis "trust" and no ground truth: the images at the top are those on which a
+    human's attention is best spent. Series of float64 named "trust" by sample, NaN first.
+    """
+    table = features(study.table("trust"))
+    part = table[table["cue"] == cue]
+    if part.empty:
+        raise InputError(f"cue {cue!r} has no trust scores; there are {table['cue'].unique()}")
+    score = pd.Series(trust_of(part), pd.Index(part["sample"]), name="trust")
+    return score.sort_values(kind="stable", na_position="first")

@@ -10,12 +10,12 @@ from xaiutils.clicks import simulate
 from xaiutils.config import stream
 from xaiutils.maps import is_flat
 from xaiutils.prompting import CEILINGS, FLOORS, Prompts, dual
-from xaiutils.sections.cues import proxy_segmenter
 from xaiutils.study import Study
 
 COLUMNS = ["sample", "start", "clicks", "iou"]
 VERSION = 1
 CUES = ("gradcam", "scorecam", "lime", "ig", "fused-weighted")
+SEGMENTER = "embedded_sam"
 CLICKS = 8
 
 
@@ -28,7 +28,7 @@ def measure(study: Study, unit: str) -> list[dict]:
     truth = sample.mask & ~sample.void
     if not truth.any():  # nothing to click on
         return []
-    segmenter = study.segmenter(proxy_segmenter(study.table("segmentation")))
+    segmenter = study.segmenter(SEGMENTER)
     segmenter.set_image(sample.image)
     rows = []
     for start, prompts in starts(study, unit, truth).items():

@@ -11,12 +11,13 @@ from xaiutils.config import stream
 from xaiutils.explain_sam import occlusion_map, prompt_map
 from xaiutils.maps import is_flat
 from xaiutils.prompting import PROMPTINGS
-from xaiutils.sections.cues import FUSED, explainers, proxy_segmenter
+from xaiutils.sections.cues import FUSED, explainers
 from xaiutils.sections.picks import photographs
 from xaiutils.study import Study
 
 COLUMNS = ["sample", "kind", "row", "col", "value"]
 VERSION = 1
+SEGMENTER = "embedded_sam"
 SAMPLES = 3
 PATCHES = (8, 8)
 POINTS = (16, 16)
@@ -37,7 +38,7 @@ def measure(study: Study, unit: str) -> list[dict]:
     map = study.saliency(unit, cue)
     if is_flat(map):
         return []
-    segmenter = study.segmenter(proxy_segmenter(study.table("segmentation")))
+    segmenter = study.segmenter(SEGMENTER)
     prompts = PROMPTINGS["peak"](map, stream(study.config.seed, unit, f"{cue} peak"))
     hiding = occlusion_map(segmenter, sample.image, prompts, PATCHES)
     moving = prompt_map(segmenter, segmenter.predict(prompts).mask, POINTS)

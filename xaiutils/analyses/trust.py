@@ -25,12 +25,13 @@ from xaiutils.maps import is_flat, otsu, threshold
 from xaiutils.metrics.agreement import pairwise_iou
 from xaiutils.metrics.localisation import gini, iou, normalised_entropy
 from xaiutils.prompting import Prompts, dual
-from xaiutils.sections.cues import explainers, proxy_segmenter
+from xaiutils.sections.cues import explainers
 from xaiutils.segmenters import Segmenter
 from xaiutils.study import Study
 
 COLUMNS = ["sample", "cue", "score", "value"]
 VERSION = 1
+SEGMENTER = "embedded_sam"
 FUSED = ("fused-weighted", "fused-mean")
 DRAWS = 4
 MOVE = 0.01  # standard deviation of the jitter, of the image's longest side: 5 px of 500
@@ -47,7 +48,7 @@ def measure(study: Study, unit: str) -> list[dict]:
     cues = [*single, *(cue for cue in FUSED if cue in study.cues)]
     maps = {cue: study.saliency(unit, cue) for cue in cues}
     seeds = {cue: None if is_flat(map) else threshold(map, otsu(map)) for cue, map in maps.items()}
-    segmenter = study.segmenter(proxy_segmenter(study.table("segmentation")))
+    segmenter = study.segmenter(SEGMENTER)
     segmenter.set_image(sample.image)
     seed = study.config.seed
     prompted = {cue: prompted_mask(segmenter, maps[cue], (seed, unit, cue)) for cue in cues}
