@@ -1,0 +1,229 @@
+"""Figures of notebook 5 (composites). Each takes tables of `sections.cutouts` and a caption.
+
+Bars are 95 % intervals over objects, or over pairs.
+"""
+
+import matplotlib.pyplot as plt
+import numpy as np
+import pandas as pd
+from matplotlib.axes import Axes
+from matplotlib.figure import Figure
+from matplotlib.lines import Line2D
+
+from xaiutils.cutouts.compose import place
+from xaiutils.cutouts.plans import KINDS
+from xaiutils.cutouts.sources import Library
+from xaiutils.figures.panels import panels
+from xaiutils.figures.photos import below, headline
+from xaiutils.figures.style import outline, picture, style
+from xaiutils.names import COLOURS, in_order
+from xaiutils.sections.cutouts import FLOORS, cue_title
+from xaiutils.sections.words import estimate
+
+METRIC_TITLES = {
+    "iou": "IoU",
+    "coverage": "coverage",
+    "spill": "spill",
+    "pointing_15": "pointing game",
+}
+KIND_COLOURS = dict(zip(KINDS, ("#117733", "#cc6677", "#555555", "#88ccee"), strict=True))
+WHAT = {"seed": "#56b4e9", "SAM": "#4477aa", "trained": "#aa3377"}
+EXAMPLES = (
+    ("photo-koala", "grey", 0.3, 0.5, 0.4),
+    ("photo-macaw", "gradient", 0.5, 0.5, 0.7),
+    ("photo-panda", "pink", 0.65, 0.6, 0.5),
+    ("photo-polar_bear", "photo-sheep", 0.4, 0.65, 0.55),
+)
+
+
+def colour(cue: str) -> str:
+    return {"floor:random box": "#ccbb44"}.get(cue, COLOURS.get(cue, "#333333"))
+
+
+def lines_of(cues: list[str]) -> list[Line2D]:
+    """Handles of a legend."""
+    return [
+        Line2D([], [], color=colour(c), ls="--" if c in FLOORS else "-", marker="o", ms=4,
+               label=cue_title(c))
+        for c in cues
+    ]  # fmt: skip
+
+
+def curve(ax: Axes, part: pd.DataFrame, x: str, shift: float, cue: str) -> None:
+    """Means with intervals along a factor."""
+    part = part.sort_values(x)
+    at = part[x].astype(float) + shift
+    ax.plot(at, part["mean"], "--" if cue in FLOORS else "-", color=colour(cue), lw=1.3)
+    ax.vlines(at, part["low"], part["high"], color=colour(cue), lw=1.0, alpha=0.7)
+    ax.plot(at, part["mean"], "o", color=colour(cue), ms=3)
+
+
+def examples(library: Library) -> Figure:
+    """Four composites of bundled photographs with their exact masks outlined."""
+    with style():
+        figure, axes = panels(len(EXAMPLES), 2.2)
+        for ax, (name, ground, x, y, scale) in zip(axes, EXAMPLES, strict=True):
+            image, mask = place(library.ground(ground, 1), library.cutout(name), x, y, scale)
+            picture(ax, image)
+            outline(ax, mask)
+            ax.set_title(f"{name.removeprefix('photo-')}, {ground.replace('photo-', 'patch: ')}")
+        headline(figure, "Place, size and ground are chosen; the mask is exact")
+        below(figure, "Cyan: alpha of one half. Objects and the patch are bundled photographs.")
+    return figure
+
+
+def place_and_size(by_place: pd.DataFrame, by_size: pd.DataFrame, text: str) -> Figure:
+    """Four measures against eccentricity (above) and scale (below), a line a cue."""
+    cues = in_order([*by_place["cue"], *by_size["cue"]])
+    with style():
+        figure, axes = plt.subplots(2, 4, figsize=(10, 5.2), layout="constrained")
+        for row, (table, x) in zip(axes, ((by_place, "eccentricity"), (by_size, "scale"))):
+            for ax, (metric, name) in zip(row, METRIC_TITLES.items()):
+                for k, cue in enumerate(cues):
+                    part = table[(table["cue"] == cue) & (table["metric"] == metric)]
+                    curve(ax, part, x, 0.002 * (k - len(cues) / 2), cue)
+                ax.set(title=name, xlabel=x, ylim=(-0.02, 1.02))
+        fell = _fall(by_place, "floor:centre box")
+        rest = [_fall(by_place, cue) for cue in cues if cue not in FLOORS]
+        headline(
+            figure,
+            f"IoU from the centre to the edge: centre box {fell:+.2f}, explainers "
+            f"{min(rest):+.2f} to {max(rest):+.2f}".replace("-", "−"),
+        )
+        below(
+            figure,
+            "The same objects at every place and size. Eccentricity: distance from the canvas's "
+            f"centre; scale: longest side; both in sides of the canvas. {text}",
+            lines_of(cues),
+        )
+    return figure
+
+
+def _fall(table: pd.DataFrame, cue: str) -> float:
+    part = table[(table["cue"] == cue) & (table["metric"] == "iou")].sort_values("eccentricity")
+    return float(part["mean"].iloc[-1] - part["mean"].iloc[0])
+
+
+def grounds(mass: pd.DataFrame, scores: pd.DataFrame, follows: pd.DataFrame, text: str) -> Figure:
+    """Mass outside the object by cue and ground; the class's probability with and without it."""
+    cues = in_order(mass["cue"].unique())
+    with style():
+        figure, axes = panels(3, 0.8 + 0.34 * len(cues), width_ratios=(2, 1.2, 1.2))
+        for j, kind in enumerate(KINDS):
+            part = mass[mass["kind"] == kind].set_index("cue").reindex(cues)
+            y = np.arange(len(cues)) + 0.17 * (j - 1.5)
+            axes[0].hlines(y, part["low"], part["high"], color=KIND_COLOURS[kind], lw=1.5)
+            axes[0].plot(part["mean"], y, "o", color=KIND_COLOURS[kind], ms=4, label=kind)
+        axes[0].set_yticks(range(len(cues)), [cue_title(c) for c in cues])
+        axes[0].set(ylim=(len(cues) - 0.5, -0.5), xlim=(0, 1), xlabel="mass outside the object")
+        axes[0].grid(axis="x", color="#dddddd", lw=0.6)
+        _probabilities(axes[1], scores)
+        _changes(axes[2], follows)
+        by = follows.set_index("change")["mean"]
+        headline(
+            figure,
+            f"The class's logit: {by['object removed']:+.1f} without the object, "
+            f"{by['ground swapped']:+.1f} on an unusual ground".replace("-", "−"),
+        )
+        handles, _ = axes[0].get_legend_handles_labels()
+        below(figure, f"The same object at the same place on four grounds. {text}", handles)
+    return figure
+
+
+def _probabilities(ax: Axes, scores: pd.DataFrame) -> None:
+    for what, marker in (("with", "o"), ("without", "x")):
+        part = scores[scores["what"] == what].set_index("kind").reindex(KINDS)
+        ax.vlines(range(len(KINDS)), part["low"], part["high"], color="#333333", lw=1.5)
+        ax.plot(range(len(KINDS)), part["mean"], marker, color="#333333", label=f"{what} object")
+    ax.set_xticks(range(len(KINDS)), KINDS, rotation=30)
+    ax.set(ylim=(-0.02, 1), ylabel="probability of the object's class")
+    ax.legend(fontsize=7.5)
+
+
+def _changes(ax: Axes, follows: pd.DataFrame) -> None:
+    ax.axvline(0, color="#999999", lw=0.8)
+    ax.hlines(range(len(follows)), follows["low"], follows["high"], color="#333333", lw=2)
+    ax.plot(follows["mean"], range(len(follows)), "o", color="#333333")
+    ax.set_yticks(range(len(follows)), follows["change"])
+    ax.set(ylim=(len(follows) - 0.5, -0.5), xlabel="change of the logit")
+
+
+def company(by_iou: pd.DataFrame, by_mass: pd.DataFrame, text: str) -> Figure:
+    """Class sensitivity of every cue, by IoU and by mass."""
+    with style():
+        figure, axes = panels(2, 0.8 + 0.28 * len(by_iou), sharey=True)
+        for ax, table, name in zip(axes, (by_iou, by_mass), ("IoU", "share of mass")):
+            ax.axvline(0, color="#999999", lw=0.8)
+            colours = [colour(c) for c in table["cue"]]
+            ax.hlines(range(len(table)), table["low"], table["high"], colors=colours, lw=2)
+            ax.scatter(table["mean"], range(len(table)), c=colours, s=30, zorder=3)
+            ax.set(xlabel=f"{name}: explained object minus the other")
+            ax.grid(axis="x", color="#dddddd", lw=0.6)
+        axes[0].set_yticks(range(len(by_iou)), [cue_title(c) for c in by_iou["cue"]])
+        axes[0].set_ylim(len(by_iou) - 0.5, -0.5)
+        rest = by_iou[~by_iou["cue"].isin(FLOORS)]
+        best = rest.loc[rest["mean"].idxmax()]
+        headline(
+            figure,
+            f"Asked about A, the map avoids B: at best {cue_title(best['cue'])}, "
+            f"{estimate(best['mean'], best['low'], best['high'], sign=True)} IoU",
+        )
+        below(figure, f"Two objects of different classes; mean of both logits. {text}")
+    return figure
+
+
+def planted_bias(
+    accuracy: pd.DataFrame, mass: pd.DataFrame, regions: pd.DataFrame | None, text: str
+) -> Figure:
+    """Accuracy, mass moved to the ground, and spill of what is grown from the seeds, by share."""
+    cues = [c for c in in_order(mass["cue"].unique()) if c not in FLOORS]
+    with style():
+        figure, axes = panels(3, 3.2)
+        for own, look in ((True, "-"), (False, "--")):
+            part = accuracy[accuracy["own"] == own].sort_values("share")
+            name = "own ground" if own else "other class's ground"
+            axes[0].errorbar(
+                part["share"], part["mean"],
+                [part["mean"] - part["low"], part["high"] - part["mean"]],
+                fmt="o" + look, color="#333333", ms=4, label=name,
+            )  # fmt: skip
+        axes[0].set(ylim=(0, 1.02), ylabel="accuracy", title="the head")
+        axes[0].legend(fontsize=7.5)
+        for k, cue in enumerate(cues):
+            curve(axes[1], mass[mass["cue"] == cue], "share", 0.4 * (k - len(cues) / 2), cue)
+        axes[1].axhline(0, color="#999999", lw=0.8)
+        axes[1].set(title="explainers", ylabel="mass on the ground, against 50 %")
+        _spill(axes[2], regions)
+        for ax in axes:
+            ax.set_xlabel("on its own ground in training, %")
+        right = accuracy.set_index(["share", "own"])["mean"]
+        headline(
+            figure,
+            f"Planted bias: accuracy on the other ground falls from {right[50, False]:.0%} to "
+            f"{right[100, False]:.0%}",
+        )
+        below(
+            figure, f"Objects held out from training, on their own ground. {text}", lines_of(cues)
+        )
+    return figure
+
+
+def _spill(ax: Axes, regions: pd.DataFrame | None) -> None:
+    ax.set(title="Grad-CAM's regions", ylabel="spill: share of the region that is ground")
+    if regions is None or regions.empty:
+        ax.text(0.5, 0.5, "not measured", ha="center", transform=ax.transAxes)
+        return
+    part = regions[regions["metric"] == "spill"]
+    for what, shade in WHAT.items():
+        rows = part[(part["what"] == what) & (part["share"] != "truth")]
+        rows = rows.assign(share=rows["share"].astype(int)).sort_values("share")
+        ax.errorbar(
+            rows["share"], rows["mean"],
+            [rows["mean"] - rows["low"], rows["high"] - rows["mean"]],
+            fmt="o-", color=shade, ms=4, label=what,
+        )  # fmt: skip
+    truth = part[(part["what"] == "trained") & (part["share"] == "truth")]
+    if len(truth):
+        ax.axhline(truth["mean"].iloc[0], color=WHAT["trained"], ls=":", label="trained on truth")
+    ax.set_ylim(0, 1)
+    ax.legend(fontsize=7.5)
