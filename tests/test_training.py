@@ -6,7 +6,7 @@ import numpy as np
 import pytest
 import torch
 
-from xaiutils import pseudolabels, training
+from xaiutils import teachers, training
 from xaiutils.analyses import bias, curves, trained
 from xaiutils.datasets import Dataset, Sample
 from xaiutils.errors import InputError
@@ -23,7 +23,7 @@ def toy():
 
 
 def fit(toy, weights=None, seed=0, **options):
-    return training.fit(*toy, weights, np.random.default_rng(seed), **{"epochs": 60, **options})
+    return training.fit(*toy, weights, np.random.default_rng(seed), **{"epochs": 300, **options})
 
 
 def test_separable_labels_are_recovered(toy):
@@ -152,10 +152,10 @@ def study(monkeypatch):
     study.__dict__["companion"] = HandStudy("hand-train", [f"t{i}" for i in range(5)])
     one = np.zeros((2, *training.GRID), np.float16)
     one[0, :, :20], one[1, :20] = 1, 1
-    monkeypatch.setattr(pseudolabels, "features_of", lambda s: np.stack([one] * len(s.sample_ids)))
+    monkeypatch.setattr(teachers, "features_of", lambda s: np.stack([one] * len(s.sample_ids)))
     for module in (trained, curves, bias):
-        monkeypatch.setattr(module, "features_of", pseudolabels.features_of)
-    pseudolabels.votes_of.cache_clear()
+        monkeypatch.setattr(module, "features_of", teachers.features_of)
+    teachers.votes_of.cache_clear()
     return study
 
 
@@ -168,31 +168,31 @@ def test_sources(study):
 
 def test_masks_of_sources(study):
     s = sample("v0")
-    assert np.array_equal(pseudolabels.pseudo_mask(study, s, "gradcam"), s.mask)
-    assert pseudolabels.pseudo_mask(study, s, "scorecam") is None
-    box = pseudolabels.pseudo_mask(study, s, "centre-box")
+    assert np.array_equal(teachers.pseudo_mask(study, s, "gradcam"), s.mask)
+    assert teachers.pseudo_mask(study, s, "scorecam") is None
+    box = teachers.pseudo_mask(study, s, "centre-box")
     assert box.sum() == 64 and box[4:12, 4:12].all()
 
 
 def test_weights_of_the_variants(study):
     train = study.companion
-    plain = pseudolabels.labelled(train, "gradcam")
+    plain = teachers.labelled(train, "gradcam")
     assert plain.weights.min() == 1 and plain.label_iou.tolist() == [1] * 5
     assert plain.labels[0, 0].tolist() == [1] * 20 + [0] * 20
-    assert pseudolabels.labelled(train, "truth").weights[0, 0, -1] == 0  # void
-    sure = pseudolabels.labelled(train, "gradcam", "confidence-weighted")
+    assert teachers.labelled(train, "truth").weights[0, 0, -1] == 0  # void
+    sure = teachers.labelled(train, "gradcam", "confidence-weighted")
     assert sure.weights.min() == 1  # a map of zeros and ones is sure everywhere
-    agreed = pseudolabels.labelled(train, "gradcam", "agreement-weighted").weights[0]
+    agreed = teachers.labelled(train, "gradcam", "agreement-weighted").weights[0]
     assert agreed[0, 0] == 1 and agreed[-1, -1] == 1  # both say object, both say background
     assert agreed[-1, 0] == 0.5 and agreed[0, -1] == 0.5  # LIME says otherwise
     with pytest.raises(InputError, match="no image has a label from 'scorecam'"):
-        pseudolabels.labelled(train, "scorecam")
+        teachers.labelled(train, "scorecam")
     with pytest.raises(InputError, match="unknown variant"):
-        pseudolabels.labelled(train, "gradcam", "none")
+        teachers.labelled(train, "gradcam", "none")
 
 
 def test_trained_rows_follow_the_labels(study, monkeypatch):
-    monkeypatch.setattr(pseudolabels, "fit", quick)
+    monkeypatch.setattr(teachers, "fit", quick)
     row = trained.measure(study, "gradcam")[0]
     assert list(row) == trained.COLUMNS
     assert row["sample"] == "v0" and row["labels"] == 5 and row["label_iou"] == 1
@@ -208,7 +208,7 @@ def quick(*arguments, **options):
 
 
 def test_curves_have_every_checkpoint_and_falling_loss(study, monkeypatch):
-    monkeypatch.setattr(pseudolabels, "fit", quick)
+    monkeypatch.setattr(teachers, "fit", quick)
     rows = curves.measure(study, "lime")
     assert len(rows) == 3 * len(curves.CHECKPOINTS) * 2
     assert list(rows[0]) == curves.COLUMNS
@@ -221,13 +221,13 @@ def test_curves_have_every_checkpoint_and_falling_loss(study, monkeypatch):
 
 
 def test_every_fifth_image_is_held_out(study):
-    training_part, held_out = curves.split(pseudolabels.labelled(study.companion, "gradcam"))
+    training_part, held_out = curves.split(teachers.labelled(study.companion, "gradcam"))
     assert held_out.ids == ["t0"] and training_part.ids == ["t1", "t2", "t3", "t4"]
     assert len(held_out.labels) == len(held_out.features) == 1
 
 
 def test_regions_by_hand():
-    found = bias.regions(sample("v0"), width=2 / np.hypot(16, 16))
+    found = bias.regions(sample("v0"), width=2.1 / np.hypot(16, 16))
     assert found["object"].sum() == 8 * 16
     assert found["ring"][:, 8:10].all() and found["ring"].sum() == 2 * 16
     assert found["far"].sum() == 5 * 16  # columns 10 to 14: the last is void
@@ -236,7 +236,7 @@ def test_regions_by_hand():
 
 
 def test_rates_by_hand(study, monkeypatch):
-    monkeypatch.setattr(pseudolabels, "fit", quick)
+    monkeypatch.setattr(teachers, "fit", quick)
     assert np.isnan(bias.rate(None, np.ones((2, 2), bool)))
     assert np.isnan(bias.rate(np.ones((2, 2), bool), np.zeros((2, 2), bool)))
     rows = {row["region"]: row for row in bias.measure(study, "lime") if row["sample"] == "v0"}

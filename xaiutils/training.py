@@ -66,13 +66,15 @@ def grid_labels(
 def confidence(map: np.ndarray, level: float) -> np.ndarray:
     """How far a map (H, W) in [0, 1] is from its threshold: (H, W) float32 in [0, 1].
 
-    0 at the threshold, 1 at the map's maximum and at its minimum; our reading of the paper's
-    confidence weighting, which it does not define.
+    0 at the threshold, 1 at the map's maximum and at its minimum (also where the threshold is the
+    maximum itself); our reading of the paper's confidence weighting, which it does not define.
     """
-    if not 0 < level < 1:
-        raise InputError(f"level is {level}: a threshold strictly between 0 and 1 is needed")
+    if not 0 < level <= 1:
+        raise InputError(f"level is {level}: a threshold above 0 and at most 1 is needed")
     map = np.asarray(map, np.float32)
-    return np.abs(map - level) / np.where(map >= level, 1 - level, level).astype(np.float32)
+    below = (level - map) / level
+    above = (map - level) / (1 - level) if level < 1 else np.ones_like(map)
+    return np.where(map >= level, above, below).astype(np.float32)
 
 
 def loss_of(
@@ -91,9 +93,10 @@ class Head(nn.Module):
     def __init__(self, features: torch.Tensor, hidden: int, generator: torch.Generator):
         super().__init__()
         self.mean, self.std = moments(features)
-        self.inner = nn.Conv2d(features.shape[1], hidden, 1)
-        self.outer = nn.Conv2d(hidden, 1, 1)
-        for layer in (self.inner, self.outer):  # drawn here: the global generator is not touched
+        # layers without values, drawn below: the global generator is not touched
+        self.inner = nn.utils.skip_init(nn.Conv2d, features.shape[1], hidden, 1)
+        self.outer = nn.utils.skip_init(nn.Conv2d, hidden, 1, 1)
+        for layer in (self.inner, self.outer):
             nn.init.kaiming_uniform_(layer.weight, nonlinearity="relu", generator=generator)
             nn.init.zeros_(layer.bias)
 

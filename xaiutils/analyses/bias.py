@@ -21,8 +21,8 @@ from scipy import ndimage
 from xaiutils.analyses import trained
 from xaiutils.datasets import Dataset, Sample, load_dataset
 from xaiutils.datasets.mappings import load_mapping
-from xaiutils.pseudolabels import features_of, labelled, pseudo_mask, train_on
 from xaiutils.study import Study
+from xaiutils.teachers import features_of, labelled, pseudo_mask, train_on
 from xaiutils.training import predict
 
 VERSION = 1

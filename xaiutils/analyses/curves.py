@@ -1,6 +1,6 @@
 """curves: what a training run sees (the loss on pseudo-labels) beside what it does not (the truth).
 
-For each source and each way of weighting its labels (`pseudolabels.VARIANTS`) a head is trained
+For each source and each way of weighting its labels (`teachers.VARIANTS`) a head is trained
 for `EPOCHS` epochs on four fifths of the training images, those that have a label; every fifth is
 held out. At each of `CHECKPOINTS`, a row a validation image: the loss on the training
 pseudo-labels and on the held-out ones (both without weights, so that variants can be compared; the
@@ -11,7 +11,8 @@ import numpy as np
 
 from xaiutils.analyses import trained
 from xaiutils.metrics.localisation import iou
-from xaiutils.pseudolabels import (
+from xaiutils.study import Study
+from xaiutils.teachers import (
     BOX,
     PLAIN,
     SAM,
@@ -22,7 +23,6 @@ from xaiutils.pseudolabels import (
     labelled,
     train_on,
 )
-from xaiutils.study import Study
 from xaiutils.training import Head, evaluate_loss, logits_of, mask_from_logits
 
 VERSION = 1

@@ -1,6 +1,6 @@
 """trained: segmenters trained on each source of pseudo-labels, judged on images they never saw.
 
-For each source (`pseudolabels.sources`) a head is trained on the pseudo-labels of the companion
+For each source (`teachers.sources`) a head is trained on the pseudo-labels of the companion
 study's images (the training split) and run on this study's; true masks judge, void left out. Rows:
 
 - labels, label_iou: how many training images had a label, and those labels' mean IoU;
@@ -13,8 +13,8 @@ Reads the companion's maps: the rows must be computed again (raise VERSION) if t
 import numpy as np
 
 from xaiutils.metrics.localisation import coverage, iou, spill
-from xaiutils.pseudolabels import features_of, labelled, pseudo_mask, sources, train_on
 from xaiutils.study import Study
+from xaiutils.teachers import features_of, labelled, pseudo_mask, sources, train_on
 from xaiutils.training import predict
 
 VERSION = 1

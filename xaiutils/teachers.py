@@ -34,7 +34,11 @@ def sources(study: Study) -> list[str]:
 
 
 def pseudo_mask(study: Study, sample: Sample, source: str) -> np.ndarray | None:
-    """What the source labels as object, (H, W) bool; None where it says nothing (a flat map)."""
+    """What the source labels as object, (H, W) bool; None where it says nothing (a flat map).
+
+    Otsu's threshold of the whole map: without masks nobody knows which pixels are void. The study's
+    own tables leave them out, so that its IoUs differ a little.
+    """
     if source == TRUTH:
         return sample.mask
     if source == BOX:
@@ -114,7 +118,7 @@ def labelled(study: Study, source: str, variant: str = PLAIN) -> Labelled:
         if mask is None:
             continue
         label, weight = grid_labels(mask, sample.void if source == TRUTH else None)
-        weight = weight * _extra_weight(study, id, source, variant, label)
+        weight = np.clip(weight * _extra_weight(study, id, source, variant, label), 0, 1)
         kept.append(place)
         found.append((label, weight, iou(mask, sample.mask, sample.void)))
     if not kept:
