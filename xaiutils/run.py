@@ -18,6 +18,7 @@ from xaiutils.datasets import Dataset, Sample
 from xaiutils.errors import InputError
 from xaiutils.evaluation import Evaluation, evaluate
 from xaiutils.explainers import Explainer, Query, describe, saliency
+from xaiutils.probe import Probe, find_probe, with_probe
 from xaiutils.segmenters import Segmenter, load_segmenter
 from xaiutils.statistics import summary
 from xaiutils.store import digest, pack, read_unit, write_table, write_text, write_unit
@@ -70,12 +71,25 @@ class Run:
 
     def __init__(self, config: StudyConfig, folder: Path, dataset: Dataset):
         self.config = config
+        self.folder = folder
         self.units = folder / "units"
         self.dataset = dataset
         self.explainers = config.make_explainers()
 
     @cached_property
+    def probe(self) -> Probe | None:
+        """With logit "probe" the study's, from its files or trained now."""
+        if self.dataset.train is None:
+            return None
+        path, name = self.folder / "probe.json", self.config.classifier
+        return find_probe(path, name, self._load_classifier, self.dataset.train)
+
+    @cached_property
     def classifier(self) -> FrozenClassifier:
+        classifier = self._load_classifier()
+        return classifier if self.probe is None else with_probe(classifier, self.probe)
+
+    def _load_classifier(self) -> FrozenClassifier:
         return load_classifier(self.config.classifier, self.config.precision)
 
     @cached_property
@@ -132,9 +146,10 @@ class Run:
         return row["target"], row
 
     def key(self, sample: Sample, *parts) -> str:
-        """Digest of an image, the classifier and whatever else a unit depends on."""
+        """Digest of an image, the classifier, its probe and whatever else a unit depends on."""
         config = self.config
-        return digest(SCHEMA, sample.image, config.classifier, config.precision, *parts)
+        probe = [] if self.probe is None else [self.probe.digest]
+        return digest(SCHEMA, sample.image, config.classifier, config.precision, *probe, *parts)
 
     def explain(self, sample: Sample, target: int, bar):
         """Every explainer's raw map, from its unit or computed: saliency maps (S, S) by name."""

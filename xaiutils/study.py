@@ -23,6 +23,7 @@ from xaiutils.errors import InputError
 from xaiutils.evaluation import to_image
 from xaiutils.explainers import EXPLAINERS, saliency
 from xaiutils.names import CLASSIFIER_TITLES, SEGMENTER_TITLES, in_order
+from xaiutils.probe import load_probe, with_probe
 from xaiutils.run import complete, load_for
 from xaiutils.segmenters import Segmenter
 from xaiutils.store import read_unit, unpack
@@ -86,8 +87,11 @@ class Study:
 
     @cached_property
     def classifier(self) -> FrozenClassifier:
-        """The classifier that the study explains."""
-        return load_classifier(self.config.classifier, self.config.precision)
+        """The classifier that the study explains, with its probe where it has one."""
+        classifier = load_classifier(self.config.classifier, self.config.precision)
+        if self.config.logit != "probe":
+            return classifier
+        return with_probe(classifier, load_probe(self.folder / "probe.json"))
 
     def segmenter(self, name: str) -> Segmenter:
         """One of the segmenters with the study's settings, loaded at the first call."""

@@ -3,7 +3,7 @@
 from collections.abc import Callable
 from pathlib import Path
 
-from xaiutils.datasets.base import LOGITS, READINGS, Dataset, Sample
+from xaiutils.datasets.base import LOGITS, READINGS, Dataset, Sample, with_probe_logit
 from xaiutils.datasets.cub import load_cub200
 from xaiutils.datasets.cutouts import load_cutouts
 from xaiutils.datasets.folder import load_folder
@@ -58,8 +58,10 @@ def load_dataset(
     logit: "given" takes the ImageNet class that the data set itself states (sample, folder) and
     None elsewhere; "predicted" is None everywhere, the classifier's top-1; "mapped" takes it from
     the versioned tables (`datasets.mappings`): `Sample.candidates`, and `Sample.target` if there
-    is one only. Samples without a mapped class are skipped and counted in `Dataset.skipped`, as
-    are listed images whose image or mask is missing.
+    is one only; "probe" takes the data set's own classes, as a probe knows them that is trained on
+    the split train (`Dataset.train`, `xaiutils.probe`). Samples without a mapped class, or whose
+    class the training split cannot teach, are skipped and counted in `Dataset.skipped`, as are
+    listed images whose image or mask is missing.
 
     Raises InputError for an unknown name, reading or logit, a root or split that does not fit, a
     layout that cannot be used, and if no sample is left; what is wrong with one sample only is
@@ -71,4 +73,20 @@ def load_dataset(
         raise InputError(f"unknown reading '{reading}': choose {' or '.join(READINGS)}")
     if logit not in LOGITS:
         raise InputError(f"unknown logit '{logit}': choose one of {', '.join(LOGITS)}")
+    if logit == "probe":
+        dataset = DATASETS[name](root, split, reading, "predicted")
+        if len(dataset.classes) < 2:
+            raise InputError(
+                f"data set '{name}' has one class only ({', '.join(dataset.classes)}): a probe "
+                "needs two classes; explain the predicted logit instead"
+            )
+        return with_probe_logit(dataset, _load_training(name, root))
     return DATASETS[name](root, split, reading, logit)
+
+
+def _load_training(name: str, root: str | Path | None) -> Dataset:
+    """What a probe is trained on: the split train, one sample per image."""
+    try:
+        return load_dataset(name, root, "train", reading="binary", logit="predicted")
+    except InputError as error:
+        raise InputError(f"a probe needs the split train: {error}") from error

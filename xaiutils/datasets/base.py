@@ -3,7 +3,7 @@
 import csv
 from collections import defaultdict
 from collections.abc import Callable, Iterable, Iterator, Mapping
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from pathlib import Path
 
 import numpy as np
@@ -14,7 +14,7 @@ from xaiutils.images import read_image
 
 SUFFIXES = (".jpg", ".jpeg", ".png", ".tif", ".tiff", ".webp", ".bmp", ".gif")
 READINGS = ("class", "binary")
-LOGITS = ("given", "predicted", "mapped")
+LOGITS = ("given", "predicted", "mapped", "probe")
 
 Skipped = defaultdict[str, list[str]]  # ids by reason
 Masks = tuple[np.ndarray, np.ndarray]  # mask and void
@@ -25,10 +25,10 @@ class Sample:
     """One image with its object.
 
     image (H, W, 3) uint8 RGB, upright; mask (H, W) bool, the object; void (H, W) bool, pixels that
-    no metric counts; label: the object's name; target: the ImageNet class index (0..999) to be
-    explained, or None: the classifier's top-1. candidates, where not empty: the ImageNet classes
-    that the label maps to; the one with the highest logit is to be explained (target is set too
-    if it is the only one).
+    no metric counts; label: the object's name; target: the index of the logit to be explained, or
+    None: the classifier's top-1. candidates, where not empty: the logits that the label maps to;
+    the highest is to be explained (target is set too if it is the only one). Indices are ImageNet
+    classes (0..999), or with logit "probe" positions in `learnable(Dataset.train)`.
     """
 
     id: str
@@ -46,7 +46,9 @@ class Dataset:
 
     ids are unique, also without regard to case, and can name files. skipped: what was left out,
     ids by reason. classes: the data set's class names in their official order. labels: the classes
-    in the image of each id (image-level labels), known without reading the image.
+    in the image of each id (image-level labels), known without reading the image. objects: the
+    classes that the mask of each id unites; of a data set that has one class an image, its labels.
+    train: with logit "probe" what the probe is trained on, one sample per image; else None.
     """
 
     name: str
@@ -55,6 +57,8 @@ class Dataset:
     skipped: Mapping[str, tuple[str, ...]] = field(default_factory=dict, compare=False)
     classes: tuple[str, ...] = ()
     labels: Mapping[str, tuple[str, ...]] = field(default_factory=dict, compare=False)
+    objects: Mapping[str, tuple[str, ...]] = field(default_factory=dict, compare=False)
+    train: "Dataset | None" = field(default=None, compare=False)
 
     def load(self, id: str) -> Sample:
         """The sample; InputError for an unknown id or an unusable file of it."""
@@ -119,8 +123,9 @@ def assemble(
         return Sample(id, image, mask, void, ", ".join(entry.objects), target, candidates)
 
     labels = {id: entry.labels for id, (entry, _) in kept.items()}
+    objects = {id: entry.objects for id, (entry, _) in kept.items()}
     frozen = {reason: tuple(ids) for reason, ids in skipped.items()}
-    return Dataset(name, unique_ids(name, kept), read, frozen, classes, labels)
+    return Dataset(name, unique_ids(name, kept), read, frozen, classes, labels, objects)
 
 
 def _refuse_empty(name: str, kept: Mapping, skipped: Skipped) -> None:
@@ -282,3 +287,41 @@ def with_logit(dataset: Dataset, targets: Mapping[str, int | None], logit: str) 
     frozen = {reason: tuple(ids) for reason, ids in skipped.items() if ids}
     labels = {id: dataset.labels[id] for id in kept}
     return Dataset(dataset.name, tuple(kept), read, frozen, dataset.classes, labels)
+
+
+def with_probe_logit(dataset: Dataset, train: Dataset) -> Dataset:
+    """The data set with the logits of a probe that is trained on `train`: a sample's candidates
+    are those of its objects. Samples without one go to `skipped`."""
+    logits = learnable(train)
+    candidates, skipped = {}, skipping()
+    for id in dataset.ids:
+        found = tuple(logits.index(label) for label in dataset.objects[id] if label in logits)
+        if found:
+            candidates[id] = found
+        else:
+            skipped[f"no probe logit for {' or '.join(dataset.objects[id])}"].append(id)
+    _refuse_empty(dataset.name, candidates, skipped)
+
+    def read(id: str) -> Sample:
+        found = candidates[id]
+        target = found[0] if len(found) == 1 else None
+        return replace(dataset.read(id), target=target, candidates=found)
+
+    frozen = {**dataset.skipped, **{reason: tuple(ids) for reason, ids in skipped.items()}}
+    return replace(dataset, ids=tuple(candidates), read=read, skipped=frozen, train=train)
+
+
+def learnable(train: Dataset) -> tuple[str, ...]:
+    """The classes, in official order, that some images of a training split show and some do not.
+
+    The others have nothing to be told from. InputError if fewer than two are left.
+    """
+    counts = {c: sum(c in train.labels[id] for id in train.ids) for c in train.classes}
+    found = tuple(c for c, count in counts.items() if 0 < count < len(train))
+    if len(found) < 2:
+        raise InputError(
+            f"data set '{train.name}': a probe needs two classes that some of its {len(train)} "
+            f"training images show and some do not, here {', '.join(found) or 'none'}; "
+            "explain the predicted logit instead"
+        )
+    return found
