@@ -10,9 +10,9 @@ falls short of 1 there is the explainer's own noise (and the preset's), not the 
 
 A layer's weights are randomised by shuffling each of its tensors, which keeps their distribution;
 the statistics of the batch norms above it are then taken anew from the images at hand, so that
-activations keep a range in which the network still tells images apart. A unit is a stage: its network is compiled
-once for all images. Score-CAM asks for as many passes as all others together: only its fast kin is
-tried.
+activations keep a range in which the network still tells images apart. A unit is a stage: its
+network is compiled once for all images. Score-CAM asks for as many passes as all others together:
+only its fast kin is tried.
 """
 
 import copy
