@@ -20,6 +20,7 @@ supervision. Neither sees a mask of the image that it segments. Both are numbers
 
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
+from functools import cached_property
 from itertools import combinations
 
 import cv2
@@ -77,6 +78,17 @@ class Candidate:
     score: float
     stability: float
     logits: np.ndarray | None = None
+
+    @cached_property
+    def grid(self) -> np.ndarray:
+        """The mask on the grid of comparison, (SIDE * SIDE,) float32 shares."""
+        return reduce(self.mask).ravel()
+
+    @cached_property
+    def border(self) -> float:
+        """The share of the image's border that the mask covers."""
+        m = self.mask
+        return float(np.concatenate([m[0], m[-1], m[:, 0], m[:, -1]]).mean())
 
 
 def shared_prompts(shape: tuple[int, int], grid: int = GRID) -> dict[str, Prompts]:
@@ -177,11 +189,10 @@ def unite(candidates: Sequence[Candidate], favour: np.ndarray) -> list[Candidate
 
 def _distinct(candidates: Sequence[Candidate], n: int, same: float = 0.9) -> list[Candidate]:
     """The first n whose masks differ: IoU below `same` with all before them."""
-    kept, grids = [], []
+    kept = []
     for candidate in candidates:
-        grid = reduce(candidate.mask).ravel()
-        if all(soft_iou(grid[None], other)[0] < same for other in grids):
-            kept, grids = [*kept, candidate], [*grids, grid]
+        if all(soft_iou(candidate.grid[None], other.grid)[0] < same for other in kept):
+            kept.append(candidate)
         if len(kept) == n:
             break
     return kept
@@ -215,7 +226,7 @@ def soft_iou(masks: np.ndarray, map: np.ndarray) -> np.ndarray:
 
 def favour_of(candidates: Sequence[Candidate], maps: Sequence[np.ndarray]) -> np.ndarray:
     """How well each candidate agrees with the maps (H, W): mean soft IoU, (n,)."""
-    masks = np.stack([reduce(c.mask).ravel() for c in candidates])
+    masks = np.stack([c.grid for c in candidates])
     return np.mean([soft_iou(masks, reduce(map).ravel()) for map in _defined(maps)], axis=0)
 
 
@@ -229,12 +240,11 @@ def features(
     """
     if is_flat(map):
         raise InputError("map is flat: it cannot choose among masks")
-    masks = np.stack([reduce(c.mask).ravel() for c in candidates])
+    masks = np.stack([c.grid for c in candidates])
     map, others = reduce(map).ravel(), [reduce(other).ravel() for other in _defined(others)]
     area = masks.mean(axis=1)
     ranks, agree = _ranks(map), np.mean([soft_iou(masks, other) for other in others], axis=0)
     between = _pairwise(masks)
-    border = np.array([_border_share(c.mask) for c in candidates])
     columns = [
         soft_iou(masks, map),
         agree,
@@ -249,7 +259,7 @@ def features(
         np.nan_to_num([c.stability for c in candidates]),
         np.sqrt(area),
         area,
-        border,
+        np.array([c.border for c in candidates]),
         np.array([" + " in c.name for c in candidates], float),
     ]
     return np.stack(columns, axis=1).astype(np.float64)
@@ -279,10 +289,6 @@ def _pairwise(masks: np.ndarray) -> np.ndarray:
     """(n, n) soft IoU of the masks with each other."""
     both, size = masks @ masks.T, masks.sum(axis=1)
     return both / np.maximum(size[:, None] + size - both, 1e-9)
-
-
-def _border_share(mask: np.ndarray) -> float:
-    return float(np.concatenate([mask[0], mask[-1], mask[:, 0], mask[:, -1]]).mean())
 
 
 def centre_map(shape: tuple[int, int]) -> np.ndarray:

@@ -22,8 +22,8 @@ GAINS = ["gain", "gain_low", "gain_high"]
 
 def both(segmentation: pd.DataFrame, strategies: pd.DataFrame) -> pd.DataFrame:
     """SAM's masks of both tables on the images that both have; strategies replace equal rows."""
-    sam = segmentation[segmentation["segmenter"] == proxy_segmenter(segmentation)]
-    ours = strategies[strategies["segmenter"] == proxy_segmenter(strategies)]
+    name = proxy_segmenter(strategies)
+    ours, sam = (table[table["segmenter"] == name] for table in (strategies, segmentation))
     table = pd.concat([ours, sam[sam["sample"].isin(ours["sample"])]], ignore_index=True)
     return table.drop_duplicates(["sample", "cue", "prompting"])
 
