@@ -129,10 +129,20 @@ def model() -> Pipeline:
 
 
 def combine(train: pd.DataFrame, test: pd.DataFrame, target: str, signals: list[str]) -> np.ndarray:
-    """IoU of the rows of `test` (N,) as predicted by a ridge regression fitted on `train`."""
+    """IoU of the rows of `test` (N,) as predicted by a ridge regression fitted on `train`.
+
+    Every cue has an intercept of its own, so that the signals need not tell explainers apart.
+    """
     known = train[train[target].notna()]
-    fitted = model().fit(known[signals].to_numpy(float), known[target].to_numpy(float))
-    return fitted.predict(test[signals].to_numpy(float))
+    cues = in_order(known["cue"])
+    fitted = model().fit(_design(known, signals, cues), known[target].to_numpy(float))
+    return fitted.predict(_design(test, signals, cues))
+
+
+def _design(table: pd.DataFrame, signals: list[str], cues: list[str]) -> np.ndarray:
+    """(N, signals + cues): the signals, and which cue it is."""
+    which = table["cue"].to_numpy()[:, None] == np.array(cues)
+    return np.hstack([table[signals].to_numpy(float), which.astype(float)])
 
 
 def cross_validated(
