@@ -169,6 +169,7 @@ def _environment(private: Path) -> dict[str, str]:
     env = {**os.environ, "PYTHONNOUSERSITE": "1", "PYDEVD_DISABLE_FILE_VALIDATION": "1"}
     env["JUPYTER_PATH"] = os.pathsep.join([str(private), *filter(None, [env.get("JUPYTER_PATH")])])
     env["IPYTHONDIR"] = str(private / "ipython")
+    env["XAIUTILS_HEADLESS"] = "1"  # interactive cells show their static figure
     env.pop("MPLBACKEND", None)  # the kernel chooses inline, unless something else is set
     return env
 

@@ -24,7 +24,25 @@ from xaiutils.store import digest, read_unit, write_table, write_unit
 from xaiutils.study import Study
 
 # table -> module; imported when asked for
-ANALYSES: dict[str, str] = {}
+ANALYSES: dict[str, str] = {
+    name: f"xaiutils.analyses.{name}"
+    for name in (
+        "faithfulness",
+        "texture",
+        "stability",
+        "randomisation",
+        "trust",
+        "clicks",
+        "sam_occlusion",
+        "strategies",
+        "trained",
+        "bias",
+        "curves",
+        "sweep",
+        "confusion",
+        "pxap",
+    )
+}
 
 
 def find(name: str) -> ModuleType:

@@ -4,6 +4,9 @@ Stored studies keep tables without photographs, and a small study has not measur
 notebook then shows the bundled photographs, or the stored study's numbers, under their own name.
 """
 
+import pandas as pd
+
+from xaiutils.analyses import analyse
 from xaiutils.study import Study, open_study
 
 PICTURES = "demo"  # its photographs are bundled
@@ -18,6 +21,11 @@ def with_pictures(study: Study) -> Study:
 def with_table(study: Study, name: str) -> Study:
     """The study itself where it has the table, else the stored study."""
     return study if name in study.tables else open_study(STORED)
+
+
+def measured(study: Study, name: str) -> pd.DataFrame:
+    """The table of an analysis; made first where the study has its maps and lacks the table."""
+    return study.table(name) if name in study.tables else analyse(study, name)
 
 
 def borrowed(study: Study, source: Study) -> str:
