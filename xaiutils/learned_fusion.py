@@ -63,7 +63,7 @@ def fit_stacking(
     maps: list[Mapping[str, np.ndarray]],
     masks: list[np.ndarray],
     voids: list[np.ndarray],
-    strengths: tuple[float, ...] = (1e-4, 1e-3, 1e-2, 1e-1),
+    strengths: tuple[float, ...] = (1e-6, 1e-5, 1e-4, 1e-3),
 ) -> dict:
     """The stacking as a JSON-able dict, from training images with their pixel labels.
 
