@@ -14,11 +14,11 @@ FUSED = "fused-weighted"  # the paper's fusion
 
 
 def kind(cue: str) -> str:
-    """explainer, fusion, floor or ceiling."""
-    for prefix, name in {"fused-": "fusion", "floor:": "floor", "ceiling:": "ceiling"}.items():
-        if cue.startswith(prefix):
-            return name
-    return "explainer"
+    """explainer, fusion, floor, ceiling or control."""
+    if cue.startswith("fused-"):
+        return "fusion"
+    before, colon, _ = cue.partition(":")
+    return before if colon else "explainer"
 
 
 def singles(cues) -> list[str]:
