@@ -8,6 +8,7 @@ bias_predictions, bias_regions.
 import json
 from collections.abc import Callable
 from dataclasses import dataclass
+from itertools import zip_longest
 from pathlib import Path
 
 import pandas as pd
@@ -24,6 +25,7 @@ from xaiutils.errors import InputError
 from xaiutils.segmenters import load_segmenter
 from xaiutils.store import write_table, write_text
 
+STORED = Path(__file__).resolve().parents[2] / "data" / "studies"
 CLASSIFIER = "efficientnet_lite0"
 Go = Callable[[], bool]  # whether there is time left
 
@@ -49,7 +51,7 @@ class CutoutStudy:
 
 
 def open_cutouts(name: str = "cutouts") -> CutoutStudy:
-    folder = studies_dir() / name
+    folder = next((f / name for f in (studies_dir(), STORED) if (f / name).is_dir()), STORED / name)
     if not (folder / "config.json").exists():
         raise InputError(
             f"no stored study of composites in {folder}; `python -m xaiutils.cutouts run` makes it"
@@ -66,23 +68,32 @@ def run_cutouts(name: str, root: str | None, go: Go, seed: int = 0) -> bool:
     runner = Runner(library, classifier, folder, seed)
     bias = Bias(library, classifier, plans.pop("bias"), folder, seed)
     for group in GROUPS:
-        for manifest in plans.values():
-            if not _all(runner, list(runner.units(manifest, group)), group, go):
-                return False
-        if not _all(bias, list(bias.units(group)), group, go):
+        lists = [[(runner, row) for row in runner.units(plan, group)] for plan in plans.values()]
+        lists.append([(bias, row) for row in spread(list(bias.units(group)))])
+        if not _all(in_turn(lists), group, go):
             return False
         if group == FIRST and not _regions(bias, folder, go):
             return False
     return True
 
 
-def _all(runner, rows: list, group: str, go: Go) -> bool:
-    for row in rows:
+def in_turn(lists: list[list]) -> list:
+    """One of each list after the other, so that every beginning holds all experiments."""
+    return [each for turn in zip_longest(*lists) for each in turn if each is not None]
+
+
+def spread(rows: list, step: int = 7) -> list:
+    """Every `step`-th row first: the classes stand one after the other in the manifest."""
+    return [row for start in range(step) for row in rows[start::step]]
+
+
+def _all(units: list, group: str, go: Go) -> bool:
+    for runner, row in units:
         if not runner.path(row, group).exists():
             if not go():
                 return False
             runner.run(row, group)
-    print(f"{rows[0].experiment}, {group}: {len(rows)} composites", flush=True)
+    print(f"{group}: {len(units)} composites", flush=True)
     return True
 
 

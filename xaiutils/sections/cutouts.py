@@ -63,8 +63,8 @@ def recognition_sentence(objects: pd.DataFrame, table: pd.DataFrame) -> str:
     return (
         f"Of {len(objects)} cut-outs {mapped} have an ImageNet class, and the classifier "
         f"recognises **{known}** of them on grey (a class of theirs among its five "
-        f"likeliest); the other {mapped - known} are dropped. It gives the own class a probability of "
-        f"{estimate(photo.mean, photo.low, photo.high)} on the {photo.n} bundled photographs, "
+        f"likeliest); the other {mapped - known} are dropped. It gives the own class a probability "
+        f"of {estimate(photo.mean, photo.low, photo.high)} on the {photo.n} bundled photographs, "
         f"{estimate(same.mean, same.low, same.high)} on the same objects cut out and set on grey, "
         f"and {estimate(every.mean, every.low, every.high)} on all recognised cut-outs "
         f"(first choice in {every.top1:.0%})."
