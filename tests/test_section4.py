@@ -152,19 +152,3 @@ def test_table3_keeps_the_printed_rows_and_says_that_ours_are_not_comparable(seg
     assert ours["backbone"].tolist() == ["ResNet-50", "ResNet-50", "", ""]
     said = table3.table3_sentence(table)
     assert "(72.0) would stand below 7 of the 9 published rows" in said
-
-
-def test_verdicts_are_directions(segmentation):
-    table = proxy.verdicts(given.proxy(), segmentation).set_index(["claim", "the paper says"])
-    found = table["verdict"]
-    assert found["C12"].iloc[0] == "direction: for"
-    assert found["C13"].tolist() == [
-        "direction: for",
-        "not tested here: not measured in this study",
-    ]
-    assert found["C14"].iloc[0] == "direction: for"
-    assert found["C15"].iloc[0] == "direction: for"
-    assert found["C16"].iloc[0].startswith("not tested here")
-    assert found["C18"].tolist() == ["direction: against", "direction: for"]
-    assert table["estimate"]["C17"].iloc[0] == pytest.approx(0.72 - 0.495)
-    assert table["estimate"]["C19"].iloc[0] == pytest.approx(0.9)

@@ -153,14 +153,3 @@ def test_sizes():
     assert (
         "smaller half of the objects have a mean IoU of 0.30, those of the larger half 0.70" in said
     )
-
-
-def test_verdicts(seeds, found):
-    table = pitfalls.verdicts(seeds, found, given.proxy(), given.masks())
-    by_claim = table.groupby("claim")["verdict"].apply(list)
-    assert by_claim["C20"][2] == "direction: against"  # SAM is above its seed
-    assert all(text.startswith("not tested here") for text in by_claim["C21"] + by_claim["C22"])
-    assert by_claim["C23"][0] == "direction: for" and len(by_claim["C23"]) == 3
-    assert by_claim["C25"] == ["direction: for"]
-    bare = pitfalls.verdicts(seeds, found, given.proxy(), given.masks().head(0))
-    assert bare["verdict"].iloc[-1] == "not tested here: the masks are not stored"

@@ -8,7 +8,9 @@ import sys
 from dataclasses import replace
 from pathlib import Path
 
+from xaiutils.describe import add_parser as add_describe
 from xaiutils.errors import InputError
+from xaiutils.export import add_parser as add_export
 
 # options of `run` that are fields of StudyConfig, by their own names
 OVERRIDES = (
@@ -50,6 +52,7 @@ def parser() -> argparse.ArgumentParser:
     _add_data(commands)
     _add_run(commands)
     _add_analyse(commands)
+    add_export(commands)
     _add_figures(commands)
     listing = commands.add_parser("list", help="every name that the other commands take")
     listing.set_defaults(command=list_names)
@@ -74,6 +77,7 @@ def _add_data(commands) -> None:
     check.add_argument("--root", type=_absolute, required=True, help="folder of the data set")
     check.add_argument("--full", action="store_true", help="decode every file (slow)")
     check.set_defaults(command=check_data)
+    add_describe(steps)
 
 
 def _add_run(commands) -> None:

@@ -148,9 +148,11 @@ class Study:
         return unpack(arrays["masks"][meta["masks"].index(key)], tuple(meta["shape"]))
 
     def maps_key(self, unit: str) -> list[str]:
-        """What the maps of a sample depend on, or of all samples where `unit` names none."""
+        """What the maps and masks of a sample depend on, or all, where `unit` names no sample."""
         found = [self._index[unit]] if unit in self._index else self._index.values()
-        return sorted(file for each in found for file in each["explanations"].values())
+        return sorted(
+            file for each in found for file in (*each["explanations"].values(), each["evaluation"])
+        )
 
     @cached_property
     def _index(self) -> dict:

@@ -24,8 +24,9 @@ from xaiutils.claims.finding import Finding
 from xaiutils.errors import InputError
 from xaiutils.names import CLASSIFIER_TITLES
 from xaiutils.sections.published import PUBLISHED, data_name
+from xaiutils.sections.words import as_markdown, quote
 from xaiutils.store import write_text
-from xaiutils.study import Study
+from xaiutils.study import Study, studies_dir
 
 FEWEST = 30
 COLUMNS = ["id", "section", "claim", "quantity", "estimate", "low", "high", "n", "verdict"]
@@ -42,17 +43,28 @@ BEYOND = {
 }
 
 
+# the claims of each notebook, in the order of its sections
+OF_NOTEBOOK = {
+    1: "C01 C02 C03 C04 C05 C06 C07 C08 C24 C28 C30 C31 C32 C33 C34",
+    2: "C09 C10 C11 C26 C27",
+    3: "C12 C13 C14 C15 C16 C17 C18 C19 C29",
+    4: "C20 C21 C22 C23 C25",
+}
+REFERENCE = "voc2012-subset-resnet50"  # the paper's classifier on its own data set
+
+
 def claims() -> pd.DataFrame:
     """Columns id, section, claim, contradiction ("" where there is none)."""
     return pd.read_csv(PUBLISHED / "claims.csv", dtype=str).fillna("")
 
 
-def ledger(study: Study) -> pd.DataFrame:
-    """One row a claim, with the columns of `COLUMNS`; of several findings the first is printed.
+def ledger(study: Study, ids: list[str] | None = None) -> pd.DataFrame:
+    """One row a claim (default: all), with the columns of `COLUMNS`.
 
-    The other findings of a claim stand in its reason, each with its interval.
+    Of several findings the first is printed; all stand in the reason, each with its interval.
     """
-    rows = [_row(study, claim) for claim in claims().to_dict("records")]
+    known = claims().set_index("id", drop=False)
+    rows = [_row(study, claim) for claim in known.loc[ids or known.index].to_dict("records")]
     return pd.DataFrame(rows, columns=COLUMNS)
 
 
@@ -130,3 +142,23 @@ def departures(study: Study, id: str) -> list[str]:
     if id in proxy.EVIDENCE and "sam2" not in config.segmenters:
         said.append("the embedded SAM, not SAM2")
     return said
+
+
+def verdicts(study: Study, notebook: int) -> pd.DataFrame:
+    """The ledger's rows of a notebook, beside the verdicts of the stored ResNet-50 study."""
+    table = ledger(study, OF_NOTEBOOK[notebook].split())
+    path = studies_dir() / REFERENCE / "claims.csv"
+    if study.name == REFERENCE or not path.exists():
+        return table
+    stored = pd.read_csv(path).set_index("id")
+    text = [
+        f"{row.verdict}: {quote(row.estimate, row.low, row.high, row.n)}" if row.n else row.verdict
+        for row in stored.loc[table["id"]].itertuples()
+    ]
+    return table.assign(**{"ResNet-50 on VOC 2012, stored": text})
+
+
+def as_read(table: pd.DataFrame) -> str:
+    """A ledger in Markdown: a number with its interval, and what the paper says against itself."""
+    shown = table.drop(columns=["section"]).rename(columns={"contradiction": "against itself"})
+    return as_markdown(shown, {"estimate [interval]": ("estimate", "low", "high")})

@@ -9,7 +9,6 @@ import pandas as pd
 
 from xaiutils.sections.correlation import correlations
 from xaiutils.sections.trained import NOT_MEASURED, by_explainer, sources_of
-from xaiutils.sections.verdicts import not_tested, verdict
 from xaiutils.sections.words import change, of_explainers, rho_text
 from xaiutils.statistics import mean_interval
 from xaiutils.teachers import TRUTH
@@ -101,17 +100,3 @@ def bias_sentence(table: pd.DataFrame) -> str:
         text += f"; of the explainers' means: {rho_text(rho.loc[(region, 'of the means')])}."
         said.append(text)
     return "\n".join(said)
-
-
-def bias_verdict(table: pd.DataFrame) -> list:
-    """C21: heads label more of the background than the seeds did (far from the object)."""
-    says = "bias in the seeds is inherited and amplified"
-    if table.empty:
-        return not_tested("C21", says, "nothing was trained")
-    found = amplification(table).set_index(["source", "region"])
-    if ("all", "far") not in found.index:
-        return not_tested("C21", says, "no image has background far from its object")
-    row = found.loc[("all", "far")]
-    value = row["mean"], row["low"], row["high"], int(row["n"])
-    measured = "share of far background labelled as object, trained head minus seed"
-    return verdict("C21", says, measured, value, at_least=0)

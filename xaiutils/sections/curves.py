@@ -13,7 +13,6 @@ import numpy as np
 import pandas as pd
 
 from xaiutils.sections.trained import NOT_MEASURED, by_explainer, sources_of
-from xaiutils.sections.verdicts import not_tested, verdict
 from xaiutils.sections.words import estimate
 from xaiutils.statistics import mean_interval, summary
 from xaiutils.teachers import AGREEMENT, CONFIDENCE, PLAIN
@@ -127,13 +126,3 @@ def curves_sentence(table: pd.DataFrame) -> str:
 
 def _row(row: pd.Series) -> str:
     return estimate(row["mean"], row["low"], row["high"], sign=True)
-
-
-def curves_verdict(table: pd.DataFrame) -> list:
-    """C22: while the loss on pseudo-labels falls, the IoU with the truth is lost."""
-    says = "without feedback flawed labels are overfitted"
-    if table.empty:
-        return not_tested("C22", says, "nothing was trained")
-    found = rule_difference(stopped(table), LAST, TRUTH_RULE)
-    measured = "true IoU of heads, trained to the end minus stopped by truth"
-    return verdict("C22", says, measured, found, at_most=0)

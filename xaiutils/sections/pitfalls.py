@@ -1,4 +1,4 @@
-"""Section 5 in tables and sentences: masks that disagree, heuristics, object size, verdicts.
+"""Section 5 in tables and sentences: masks that disagree, heuristics, object size.
 
 Pure functions of a study's tidy tables.
 """
@@ -7,11 +7,10 @@ import numpy as np
 import pandas as pd
 
 from xaiutils.names import SEGMENTER_TITLES, in_order, title
-from xaiutils.sections.correlation import LEVELS, correlations
+from xaiutils.sections.correlation import correlations
 from xaiutils.sections.cues import only, prompted, proxy_segmenter
 from xaiutils.sections.promptings import prompting_means
-from xaiutils.sections.seed_quality import REFINERS, ranking_correlations, refined, refiners_of
-from xaiutils.sections.verdicts import not_tested, verdict, verdict_table
+from xaiutils.sections.seed_quality import refined
 from xaiutils.sections.words import estimate, rho_text
 from xaiutils.statistics import mean_interval, summary
 
@@ -172,50 +171,3 @@ def size_sentence(table: pd.DataFrame) -> str:
         f"maps and **{rho_text(final)}** for the SAM masks. SAM masks of the smaller half of the "
         f"objects have a mean IoU of {halves[0]:.2f}, those of the larger half {halves[1]:.2f}."
     )
-
-
-# Verdicts
-
-
-def verdicts(
-    table: pd.DataFrame,
-    found: pd.DataFrame,
-    proxy: pd.DataFrame,
-    masks: pd.DataFrame,
-) -> pd.DataFrame:
-    """Claims C20 to C25 as far as this study goes: a direction at most.
-
-    `table` is that of `seeds`, `found` of `seed_correlations`, `masks` of `mask_agreement`
-    (no rows where masks are not stored). Clear disagreement is read as a pairwise IoU below 0.7:
-    our choice.
-    """
-    sam, rows = refiners_of(table)[0], []
-    for level in ("across images", "across explainers"):
-        row = found.set_index(["segmenter", "level"]).loc[(sam, level)]
-        rho = row["rho"], row["low"], row["high"], int(row["n"])
-        measured = f"rank correlation {LEVELS[level]}, {SEGMENTER_TITLES[sam]}"
-        rows.append(verdict("C20", "seed IoU predicts final IoU", measured, rho, 0))
-    gain = table[table["segmenter"] == sam].assign(gain=lambda t: t["final"] - t["seed"])
-    mean = gain.groupby("sample")["gain"].mean().dropna()
-    says, measured = "the seed is a ceiling", f"final minus seed, {SEGMENTER_TITLES[sam]}"
-    rows.append(verdict("C20", says, measured, (*mean_interval(mean), len(mean)), at_most=0))
-    training = "needs a segmenter trained on the seeds"
-    rows.append(not_tested("C21", "bias in the seeds is inherited and amplified", training))
-    rows.append(not_tested("C22", "without feedback flawed labels are overfitted", training))
-    says = "refining seeds tells useful explanations from useless ones"
-    for row in ranking_correlations(table, found, proxy, "across explainers").itertuples():
-        if row.segmenter not in REFINERS[:2]:
-            name = SEGMENTER_TITLES.get(row.segmenter, row.segmenter)
-            rho = row.rho, row.low, row.high, table["sample"].nunique()
-            measured = f"rank correlation across explainers, {name}"
-            rows.append(verdict("C23", says, measured, rho, 0))
-    says, measured = (
-        "masks from different explainers disagree clearly",
-        "mean pairwise IoU (clearly: below 0.7)",
-    )
-    if masks["value"].isna().all():
-        rows.append(not_tested("C25", says, "the masks are not stored"))
-    else:
-        each = masks.groupby("sample")["value"].mean().dropna()
-        rows.append(verdict("C25", says, measured, (*mean_interval(each), len(each)), at_most=0.7))
-    return verdict_table(rows)

@@ -1,4 +1,4 @@
-"""Section 4 in tables and sentences: SAM as a proxy for the truth, its own score, verdicts.
+"""Section 4 in tables and sentences: SAM as a proxy for the truth, and its own score.
 
 Pure functions of a study's tidy tables; the figures draw what these return and the notebooks print
 the sentences, so that no number is typed anywhere. Values are means over images with 95 %
@@ -14,21 +14,14 @@ from xaiutils.names import SEGMENTER_TITLES, title
 from xaiutils.sections.correlation import correlations, spearman
 from xaiutils.sections.cues import (
     FUSED,
-    best_of,
-    difference,
     explainers_of,
     look_up,
     main_prompting,
     only,
     prompted,
     proxy_segmenter,
-    ranked,
-    thresholded,
 )
-from xaiutils.sections.floors import floor_table
-from xaiutils.sections.promptings import gain_pairs
-from xaiutils.sections.verdicts import not_tested, verdict, verdict_table
-from xaiutils.sections.words import estimate, percent, possessive, rho_text, short_title
+from xaiutils.sections.words import estimate, percent, possessive, rho_text
 from xaiutils.statistics import mean_interval, summary
 
 REFERENCES = ("truth", "fused proxy", "own proxy")
@@ -175,89 +168,3 @@ def score_sentence(scores: pd.DataFrame) -> str:
         )
         text += f"**{poor}**."
     return text
-
-
-# Verdicts
-
-
-def verdicts(proxy: pd.DataFrame, segmentation: pd.DataFrame) -> pd.DataFrame:
-    """Claims C12 to C19 and what this study says of them: a direction at most."""
-    places = coverage_table(proxy)
-    truth = places[places["reference"] == "truth"]
-    masks, table = prompted(segmentation), floor_table(segmentation)
-    maps = thresholded(segmentation)
-    low, high = COVERAGE
-    rows = [
-        verdict(
-            "C12",
-            "Grad-CAM covers 50-60 % of the object on VOC",
-            "coverage, against ground truth",
-            look_up(truth, measure="coverage", cue="gradcam"),
-            low,
-            high,
-        )
-    ]
-    for cue in ("lime", "kernelshap"):
-        found = look_up(truth, measure="spill", cue=cue)
-        says = f"{title(cue)} spills 30 % or more"
-        rows.append(verdict("C13", says, "spill, against ground truth", found, SPILL))
-    said_best = "the best single map is Score-CAM's or Grad-CAM's"
-    rows.append(verdict("C14", said_best, *_best_two(maps), at_least=0))
-    gain = _over_explainers(segmentation)
-    rows.append(
-        verdict(
-            "C15",
-            "prompting beats the thresholded map by far",
-            "SAM mask minus Otsu mask, mean over the explainers",
-            gain,
-            0,
-        )
-    )
-    data = "needs the 21-class mIoU on VOC 2012 with SAM2"
-    rows.append(not_tested("C16", "fused cues and SAM2 reach 78.4 mIoU on VOC 2012", data))
-    rows.append(
-        verdict(
-            "C17",
-            "masks from single explainers are worse than fused ones",
-            "fused minus the mean over the explainers, SAM masks",
-            _fused_minus_mean(masks),
-            0,
-        )
-    )
-    for which, says, least in [
-        ("explainer", "fusion adds 5 points or more to the best single explainer", 0.05),
-        ("floor", "the gain is not due to SAM alone", 0.0),
-    ]:
-        rival = best_of(table, which)
-        found = difference(masks, FUSED, rival) if rival else (np.nan, np.nan, np.nan, 0)
-        measured = f"fused minus {short_title(rival) if rival else f'best {which}'}, SAM masks"
-        rows.append(verdict("C18", says, measured, found, least))
-    top = best_of(table, "ceiling")
-    measured = f"SAM mask from {short_title(top) if top else 'the ground truth'}"
-    found = look_up(table, cue=top)
-    rows.append(verdict("C19", "SAM reaches 70 % or more on such data", measured, found, 0.7))
-    return verdict_table(rows)
-
-
-def _best_two(maps: pd.DataFrame) -> tuple[str, tuple[float, float, float, int]]:
-    """The better of Score-CAM and Grad-CAM minus the best other explainer, thresholded maps."""
-    order = ranked(maps, ["explainer"])["cue"].tolist()
-    named = [c for c in order if c in ("scorecam", "gradcam")]
-    others = [c for c in order if c not in named]
-    if not named or not others:
-        return "IoU of thresholded maps", (np.nan, np.nan, np.nan, 0)
-    measured = f"{title(named[0])} minus {title(others[0])}, thresholded maps"
-    return measured, difference(maps, named[0], others[0])
-
-
-def _over_explainers(segmentation: pd.DataFrame) -> tuple[float, float, float, int]:
-    """Prompted minus thresholded, averaged over an image's explainers, then over images."""
-    each = only(gain_pairs(segmentation), ["explainer"]).groupby("sample")["gain"].mean()
-    return *mean_interval(each), len(each)
-
-
-def _fused_minus_mean(masks: pd.DataFrame) -> tuple[float, float, float, int]:
-    single = only(masks, ["explainer"]).groupby("sample")["iou"].mean()
-    fused = masks[masks["cue"] == FUSED].set_index("sample")["iou"]
-    each = (fused - single).dropna()
-    return *mean_interval(each), len(each)

@@ -156,10 +156,3 @@ def _against(table: pd.DataFrame, best: str) -> str:
         if np.isfinite(mean):
             parts.append(f"{source_title(other)}: {estimate(mean, low, high, sign=True)}")
     return "against it, paired: " + "; ".join(parts) + "." if parts else ""
-
-
-def with_rows(verdicts: pd.DataFrame, rows: list[list]) -> pd.DataFrame:
-    """A table of verdicts in which the claims of `rows` stand with these rows instead."""
-    kept = verdicts[~verdicts["claim"].isin([row[0] for row in rows])]
-    both = [*kept.to_numpy(dtype=object).tolist(), *rows]
-    return pd.DataFrame(sorted(both, key=lambda row: row[0]), columns=verdicts.columns)

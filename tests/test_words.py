@@ -1,10 +1,9 @@
-"""How estimates are printed, and which way they point."""
+"""How estimates are printed."""
 
-import numpy as np
 import pandas as pd
 import pytest
 
-from xaiutils.sections import verdicts, words
+from xaiutils.sections import words
 
 NAN = float("nan")
 
@@ -25,30 +24,6 @@ def test_estimate(values, sign, text):
 def test_percent():
     assert words.percent(0.305, 0.17, 0.449) == "30 % [17, 45]"
     assert words.percent(0.5) == "50 %" and words.percent(NAN) == "undefined"
-
-
-@pytest.mark.parametrize(
-    ("low", "high", "at_least", "at_most", "says"),
-    [
-        (0.51, 0.59, 0.5, 0.6, "direction: for"),
-        (0.55, 0.65, 0.5, 0.6, "direction: open"),
-        (0.61, 0.65, 0.5, 0.6, "direction: against"),
-        (0.1, 0.2, 0.3, np.inf, "direction: against"),
-        (-0.1, 0.2, 0.0, np.inf, "direction: open"),
-        (-0.2, -0.1, -np.inf, 0.0, "direction: for"),
-        (NAN, NAN, 0.0, np.inf, "direction: open"),
-    ],
-)
-def test_direction(low, high, at_least, at_most, says):
-    assert verdicts.direction(low, high, at_least, at_most) == says
-
-
-def test_a_verdict_needs_five_images_and_a_value():
-    assert verdicts.verdict("C1", "says", "m", (0.9, 0.8, 1.0, 5), 0.5)[-1] == "direction: for"
-    assert verdicts.verdict("C1", "says", "m", (0.9, 0.8, 1.0, 4), 0.5)[-1] == "direction: open"
-    row = verdicts.verdict("C1", "says", "m", (NAN, NAN, NAN, 0), 0.5)
-    assert row[-1] == "not tested here: not measured in this study"
-    assert verdicts.verdict_table([row]).columns.tolist() == verdicts.COLUMNS
 
 
 def test_words():
