@@ -2,7 +2,8 @@
 
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
-from functools import cached_property
+from functools import cached_property, partial
+from pathlib import Path
 
 import numpy as np
 import timm
@@ -18,7 +19,7 @@ from xaiutils.folding import differentiable_copy
 
 @dataclass(frozen=True)
 class Preprocessing:
-    """x = (rgb * scale - mean) / std on the whole image, resized to S x S bicubically, no crop.
+    """x = (rgb * scale - mean) / std on the whole image, resized to S x S without a crop.
 
     `mean` and `std` are in the channel order of the network (BGR where `bgr`).
     """
@@ -28,6 +29,7 @@ class Preprocessing:
     std: tuple[float, float, float]
     scale: float = 1 / 255
     bgr: bool = False
+    resample: Image.Resampling = Image.Resampling.BICUBIC
 
     def __call__(self, image: np.ndarray) -> torch.Tensor:
         """(H, W, 3) uint8 RGB -> (3, S, S) float32."""
@@ -36,7 +38,7 @@ class Preprocessing:
                 f"image must be (H, W, 3) uint8 RGB, got {image.shape} {image.dtype}; "
                 "read files with xaiutils.images.read_image"
             )
-        resized = Image.fromarray(image).resize((self.size, self.size), Image.Resampling.BICUBIC)
+        resized = Image.fromarray(image).resize((self.size, self.size), self.resample)
         x = np.asarray(resized, dtype=np.float32)[..., :: -1 if self.bgr else 1] * self.scale
         x = (x - np.float32(self.mean)) / np.float32(self.std)
         return torch.from_numpy(np.ascontiguousarray(x.transpose(2, 0, 1), dtype=np.float32))
@@ -208,19 +210,47 @@ def resnet50(precision: str | None = "f32") -> FrozenClassifier:
     )
 
 
+def from_hub(
+    name: str, precision: str | None = "f32", weights: str | Path | None = None
+) -> FrozenClassifier:
+    """A classifier whose weights torchvision or timm publish (`hub_classifiers`)."""
+    from xaiutils.hub_classifiers import load_hub_classifier
+
+    return load_hub_classifier(name, precision, weights)
+
+
 # The precision of the compiled forward unless another is asked for. bfloat16 makes ResNet-50 five
 # times as fast on processors that have it; elsewhere OpenVINO computes in float32 all the same.
-PRECISIONS = {"efficientnet_lite0": "f32", "resnet50": "bf16"}
-CLASSIFIERS = {"efficientnet_lite0": efficientnet_lite0, "resnet50": resnet50}
+PRECISIONS = {
+    "efficientnet_lite0": "f32",
+    "resnet50": "bf16",
+    "resnet50_tv_v1": "bf16",
+    "resnet50_tv_v2": "bf16",
+    "deit_s": "f32",
+    "vit_b16": "f32",
+    "swin_t": "f32",
+}
+EMBEDDED = {"efficientnet_lite0": efficientnet_lite0, "resnet50": resnet50}
+HUB = {name: partial(from_hub, name) for name in PRECISIONS if name not in EMBEDDED}
+CLASSIFIERS = EMBEDDED | HUB
 
 
-def load_classifier(name: str, precision: str | None = "auto") -> FrozenClassifier:
+def load_classifier(
+    name: str, precision: str | None = "auto", weights: str | Path | None = None
+) -> FrozenClassifier:
     """A classifier by name; its forward is compiled in `precision` "f32" or "bf16".
 
     "auto" is the classifier's own (`PRECISIONS`), None runs eagerly. Gradients are always float32.
+    `weights` is a file (.pth, .safetensors) with the weights of one of HUB, which are otherwise
+    looked for in the folder `XAIUTILS_WEIGHTS` and then downloaded; EMBEDDED ones are pinned.
     """
     if name not in CLASSIFIERS:
         raise InputError(f"unknown classifier {name!r}; known: {', '.join(CLASSIFIERS)}")
     if precision not in (None, "auto", "f32", "bf16"):
         raise InputError(f"unknown precision {precision!r}; known: auto, f32, bf16, None (eager)")
-    return CLASSIFIERS[name](PRECISIONS[name] if precision == "auto" else precision)
+    precision = PRECISIONS[name] if precision == "auto" else precision
+    if name in HUB:
+        return HUB[name](precision, weights)
+    if weights is not None:
+        raise InputError(f"weights: those of {name} are embedded; choose one of {', '.join(HUB)}")
+    return EMBEDDED[name](precision)

@@ -89,6 +89,8 @@ def openvino_forward(
 def _convert(ov, model: torch.nn.Module, size: int):
     with warnings.catch_warnings():  # OpenVINO traces with functions that torch calls old
         warnings.simplefilter("ignore", FutureWarning)
+        # transformers' shape checks; what the trace computes is checked against eager execution
+        warnings.simplefilter("ignore", torch.jit.TracerWarning)
         graph = ov.convert_model(model, example_input=torch.zeros(1, 3, size, size))
     graph.reshape([-1, 3, size, size])
     return graph

@@ -35,7 +35,15 @@ SEGMENTER_TITLES = {
     "random_walker": "random walker",
     "threshold": "Otsu threshold",
 }
-CLASSIFIER_TITLES = {"efficientnet_lite0": "EfficientNet-Lite0", "resnet50": "ResNet-50"}
+CLASSIFIER_TITLES = {
+    "efficientnet_lite0": "EfficientNet-Lite0",
+    "resnet50": "ResNet-50",
+    "resnet50_tv_v1": "ResNet-50 (torchvision V1)",
+    "resnet50_tv_v2": "ResNet-50 (torchvision V2)",
+    "deit_s": "DeiT-S",
+    "vit_b16": "ViT-B/16",
+    "swin_t": "Swin-T",
+}
 
 
 def title(cue: str) -> str:
