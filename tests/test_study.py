@@ -247,7 +247,7 @@ def test_unknown_names_are_refused_before_anything_runs(config):
         with pytest.raises(InputError, match=word):
             StudyConfig(**{"name": "x", field: value})
     found = run_study(config, progress=False)
-    with pytest.raises(InputError, match="unknown table 'mask'"):
+    with pytest.raises(InputError, match="has no table 'mask'"):
         found.table("mask")
     with pytest.raises(InputError, match="no mask of 'grabcut'"):
         found.mask("cat", "gradcam", "dual", "grabcut")

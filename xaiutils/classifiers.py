@@ -10,6 +10,7 @@ import timm
 import torch
 import torchvision
 from PIL import Image
+from scipy.special import expit, softmax
 from torchvision.models._meta import _IMAGENET_CATEGORIES
 
 from xaiutils import compiled, weights
@@ -74,7 +75,8 @@ class FrozenClassifier:
     `logits` is the fast route (compiled, no gradients), `differentiable` the one for gradients;
     both count their images in `passes`, the unit in which the cost of an explanation is told.
     `target_layer` is the module whose output the CAM family reads, (B, C, h, w) after `reshape`
-    (token models need one; None for convolutional networks).
+    (token models need one; None for convolutional networks). `one_vs_rest` says that every logit
+    stands for itself (a probe's), so that its probability is a sigmoid and not a softmax.
     """
 
     def __init__(
@@ -87,7 +89,9 @@ class FrozenClassifier:
         reshape: Callable[[torch.Tensor], torch.Tensor] | None = None,
         precision: str | None = "f32",
         digest: str = "",
+        one_vs_rest: bool = False,
     ):
+        self.one_vs_rest = one_vs_rest
         self.name = name
         self.model = model.eval().requires_grad_(False)
         self.preprocess = preprocess
@@ -145,11 +149,17 @@ class FrozenClassifier:
         return self._differentiable(images)
 
     def predict(self, image: np.ndarray) -> tuple[int, float]:
-        """Top-1 class of an (H, W, 3) uint8 image and its softmax probability."""
-        logits = self.logits(self.preprocess(image)[None])[0].astype(np.float64)
-        probabilities = np.exp(logits - logits.max())
+        """Top-1 class of an (H, W, 3) uint8 image and its probability."""
+        probabilities = self.probabilities(self.logits(self.preprocess(image)[None]))[0]
         best = int(probabilities.argmax())
-        return best, float(probabilities[best] / probabilities.sum())
+        return best, float(probabilities[best])
+
+    def probabilities(self, logits: np.ndarray) -> np.ndarray:
+        """(B, K) logits -> (B, K) float64: softmax, or a sigmoid each where `one_vs_rest`."""
+        logits = logits.astype(np.float64)
+        if self.one_vs_rest:
+            return expit(logits)
+        return softmax(logits, axis=1)
 
     def class_index(self, target: int | str) -> int:
         """The index of a class given by index or by its exact name."""

@@ -93,7 +93,7 @@ def _add_run(commands) -> None:
     run.add_argument("--root", type=_absolute, help="folder of the data set (images/, masks/)")
     run.add_argument("--split", help="split of the data set")
     run.add_argument("--reading", help="class: a sample an image and class; binary: one an image")
-    run.add_argument("--logit", help="which class is explained: given, predicted or mapped")
+    run.add_argument("--logit", help="which class is explained: given, predicted, mapped or probe")
     run.add_argument("--limit", type=int, help="only the first images")
     run.add_argument("--classifier")
     run.add_argument("--preset", help="fast or full: how many samples the explainers take")
@@ -152,8 +152,12 @@ def fetch_weights(args: argparse.Namespace) -> int:
 
 
 def fetch_data(args: argparse.Namespace) -> int:
+    from xaiutils.cutouts.fetch import fetch_cutouts
     from xaiutils.fetch import fetch_dataset
 
+    if args.name == "cutouts":
+        print(f"cutouts are in {fetch_cutouts(args.root)}")
+        return 0
     print(f"{args.name} is in {fetch_dataset(args.name, args.root)}")
     return 0
 

@@ -16,12 +16,16 @@ _CUES = {
     "fused-mean": ("Fused, mean", "#555555"),
     "fused-max": ("Fused, maximum", "#888888"),
     "fused-random": ("Fused, random weights", "#bbbbbb"),
+    "fused-stacked": ("Fused, stacked", "#4d4d9f"),
+    "fused-graph": ("Fused, graph", "#7f7f3f"),
     "floor:centre point": ("Floor: centre point", "#999933"),
     "floor:centre box": ("Floor: centre box", "#999933"),
     "floor:random points": ("Floor: random points", "#999933"),
+    "floor:centre map": ("Floor: centre map", "#999933"),
     "ceiling:click": ("Ceiling: one click", "#332288"),
     "ceiling:five clicks": ("Ceiling: five clicks", "#332288"),
     "ceiling:true box": ("Ceiling: true box", "#332288"),
+    "ceiling:best of gallery": ("Ceiling: best of gallery", "#332288"),
 }
 
 ORDER: tuple[str, ...] = tuple(_CUES)

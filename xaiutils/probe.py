@@ -288,7 +288,9 @@ def with_probe(classifier: FrozenClassifier, probe: Probe) -> FrozenClassifier:
         )
     changed = digest(classifier.digest, probe.digest) if classifier.digest else ""
     head = partial(_linear, probe)
-    return _with_head(classifier, head, probe.classes, classifier.precision, changed)
+    probed = _with_head(classifier, head, probe.classes, classifier.precision, changed)
+    probed.one_vs_rest = True
+    return probed
 
 
 def _linear(probe: Probe, old: torch.nn.Linear) -> torch.nn.Linear:

@@ -62,7 +62,8 @@ def publish(name: str, to: Path) -> Path:
     folder.mkdir(parents=True, exist_ok=True)
     write_text(study.folder / "summary.csv", full_summary(study).to_csv(index=False))
     write_ledger(study)
-    for path in [*study.folder.glob("*.parquet"), *study.folder.glob("*.csv")]:
+    kept = ("*.parquet", "*.csv", "probe.*")  # without its probe the classifier cannot be built
+    for path in [path for pattern in kept for path in study.folder.glob(pattern)]:
         shutil.copyfile(path, folder / path.name)
     stored = json.loads((study.folder / "config.json").read_text())
     stored["config"]["root"] = None

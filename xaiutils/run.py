@@ -125,8 +125,7 @@ class Run:
         unit = read_unit(path)
         if unit is None:
             logits = self.classifier.logits(self.classifier.preprocess(sample.image)[None])[0]
-            p = np.exp(logits.astype(np.float64) - logits.max())
-            p /= p.sum()
+            p = self.classifier.probabilities(logits[None])[0]
             target = chosen_class(sample, p)
             names = self.classifier.class_names
             valid = ~sample.void

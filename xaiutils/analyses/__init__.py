@@ -34,6 +34,7 @@ ANALYSES: dict[str, str] = {
         "trust",
         "clicks",
         "sam_occlusion",
+        "gallery",
         "strategies",
         "trained",
         "bias",

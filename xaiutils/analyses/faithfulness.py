@@ -4,7 +4,8 @@ Rows sample, cue, metric, value:
 
 - `deletion`, `insertion`: area under the probability of the explained class while the highest
   pixels of the network's input go or come, in `STEPS` steps, against the blurred image
-  (`metrics.faithfulness`). Cues are the explainers, two fusions and three controls that have not seen the image.
+  (`metrics.faithfulness`). Cues are the explainers, two fusions and three controls that have not
+  seen the image.
 - `attribution_sum`, `score_difference`: what a completeness axiom sets equal, for each explainer:
   the sum of its raw map, and the logit of the image minus that of the zero input, the baseline of
   Integrated Gradients and KernelSHAP. A KernelSHAP value counts once a superpixel, not once a

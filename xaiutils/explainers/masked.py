@@ -17,8 +17,7 @@ def scores(query: Query, batch: np.ndarray, output: str = "logit") -> np.ndarray
     if output == "logit":
         return logits[:, query.target]
     if output == "probability":
-        shifted = np.exp(logits - logits.max(axis=1, keepdims=True))
-        return shifted[:, query.target] / shifted.sum(axis=1)
+        return query.classifier.probabilities(logits)[:, query.target]
     raise InputError(f"output must be 'logit' or 'probability', got {output!r}")
 
 
