@@ -1,4 +1,3 @@
-import argparse
 import json
 
 import numpy as np
@@ -6,9 +5,10 @@ import pytest
 from PIL import Image
 from toy_study import CLASSES, COW, DOG, PERSON, ToyStudy, label_images
 
+from xaiutils.cli import main
 from xaiutils.datasets import load_dataset
 from xaiutils.errors import InputError
-from xaiutils.export import add_parser, export, export_pseudo_labels
+from xaiutils.export import export_pseudo_labels
 from xaiutils.images import read_indices
 from xaiutils.pseudo_labels import (
     label_image,
@@ -259,11 +259,8 @@ def test_the_command(tmp_path, monkeypatch, capsys):
     from xaiutils import study as studies
 
     monkeypatch.setattr(studies, "open_study", lambda name: ToyStudy(tmp_path / name))
-    top = argparse.ArgumentParser()
-    add_parser(top.add_subparsers())
     line = ["export", "--study", "data", "--to", str(tmp_path / "out"), "--cue", "ig"]
-    args = top.parse_args([*line, "--segmenter", "map", "--format", "coco"])
-    assert args.command is export and args.command(args) == 0
+    assert main([*line, "--segmenter", "map", "--format", "coco"]) == 0
     said = capsys.readouterr().out
     assert "2 label images (coco) of study toy" in said
     assert "1 images without a defined map or mask left out: 2007_000003" in said

@@ -314,59 +314,114 @@ def sam2_checkpoint(tmp_path_factory):
     return path
 
 
-@pytest.mark.slow
-def test_sam2_is_upstreams_predictor(sam2_checkpoint):
+BOX = np.array([60, 50, 180, 190], np.float32)
+CLICKS = {"point_coords": [[120, 100], [300, 20]], "point_labels": [1, 0]}
+CASES = [  # ours, and the same for upstream's predictor
+    (prompts([[120, 100]]), {"point_coords": [[120, 100]], "point_labels": [1]}),
+    (prompts(box=BOX), {"box": BOX}),
+    (prompts([[120, 100], [300, 20]], [1, 0], box=BOX), {**CLICKS, "box": BOX}),
+]
+
+
+@pytest.fixture(scope="module", params=[True, False], ids=["post-processed", "raw"])
+def sam2_pair(request, sam2_checkpoint):
+    """Ours and upstream's predictor on the same image, with post-processing and without."""
     from sam2.build_sam import build_sam2
     from sam2.sam2_image_predictor import SAM2ImagePredictor
 
-    network = build_sam2("configs/sam2.1/sam2.1_hiera_t.yaml", str(sam2_checkpoint), device="cpu")
+    config, switch = "configs/sam2.1/sam2.1_hiera_t.yaml", {"apply_postprocessing": request.param}
+    network = build_sam2(config, str(sam2_checkpoint), device="cpu", **switch)
     upstream = SAM2ImagePredictor(network)
-    upstream.set_image(IMAGE)
-    segmenter = load_segmenter("sam2", checkpoint=sam2_checkpoint)
-    segmenter.set_image(IMAGE)
-    box = np.array([60, 50, 180, 190], np.float32)
-    cases = [
-        (prompts([[120, 100]]), {"point_coords": [[120, 100]], "point_labels": [1]}),
-        (prompts(box=box), {"box": box}),
-        (
-            prompts([[120, 100], [300, 20]], [1, 0], box=box),
-            {"point_coords": [[120, 100], [300, 20]], "point_labels": [1, 0], "box": box},
-        ),
-    ]
-    for found, (_, arguments) in zip(
-        segmenter.predict_many([asked for asked, _ in cases]), cases, strict=True
-    ):
-        masks, scores, low = upstream.predict(**arguments)
-        best = scores.argmax()
-        assert found.mask.shape == SIZE and found.mask.dtype == bool
-        assert np.array_equal(found.mask, masks[best] > 0)
-        assert found.score == pytest.approx(scores[best])
-        assert np.array_equal(found.logits, low[best]) and low[best].shape == (256, 256)
-    refined = segmenter.predict(cases[0][0], logits=found.logits)
-    masks, scores, _ = upstream.predict(**cases[0][1], mask_input=found.logits[None])
-    assert np.array_equal(refined.mask, masks[scores.argmax()] > 0)
+    segmenter = load_segmenter("sam2", checkpoint=sam2_checkpoint, **switch)
+    assert segmenter._predictor.model.sam_mask_decoder.dynamic_multimask_via_stability is (
+        request.param
+    )
+    words = {True: "on", False: "off"}
+    assert segmenter.title == f"SAM2 (sam2.1_hiera_tiny, post-processing {words[request.param]})"
+    for each in (upstream, segmenter):
+        each.set_image(IMAGE)
+    return segmenter, upstream
+
+
+def agree(found: Prediction, masks, scores, low) -> bool:
+    """Whether ours is the one of upstream's masks that has the highest score."""
+    best = scores.argmax()
+    assert found.mask.shape == SIZE and found.mask.dtype == bool
+    assert low[best].shape == (256, 256)
+    return (
+        np.array_equal(found.mask, masks[best] > 0)
+        and np.array_equal(found.logits, low[best])
+        and found.score == pytest.approx(scores[best])
+    )
 
 
 @pytest.mark.slow
-def test_sam2_single_mask_and_postprocessing_are_upstreams(sam2_checkpoint):
-    for switch in (False, True):
-        segmenter = load_segmenter(
-            "sam2", checkpoint=sam2_checkpoint, multimask=False, apply_postprocessing=switch
-        )
-        decoder = segmenter._predictor.model.sam_mask_decoder
-        assert decoder.dynamic_multimask_via_stability is switch
+@pytest.mark.parametrize("multimask", [True, False])
+def test_sam2_is_upstreams_predictor(sam2_pair, multimask, monkeypatch):
+    segmenter, upstream = sam2_pair
+    monkeypatch.setattr(segmenter, "_multimask", multimask)
+    predictions = segmenter.predict_many([asked for asked, _ in CASES])
+    for found, (_, arguments) in zip(predictions, CASES, strict=True):
+        expected = upstream.predict(**arguments, multimask_output=multimask)
+        assert len(expected[0]) == (3 if multimask else 1)
+        assert agree(found, *expected)
+    feedback = predictions[-1].logits
+    refined = segmenter.predict(CASES[0][0], logits=feedback)
+    expected = upstream.predict(
+        **CASES[0][1], mask_input=feedback[None], multimask_output=multimask
+    )
+    assert agree(refined, *expected)
+    assert not np.array_equal(refined.logits, predictions[0].logits)
+
+
+def recorded(network, method, monkeypatch) -> list:
+    """The arguments of every call of a module of the network."""
+    calls, module = [], getattr(network, method)
+    real = module.forward
+
+    def forward(*arguments, **named):
+        calls.append(named or arguments)
+        return real(*arguments, **named)
+
+    monkeypatch.setattr(module, "forward", forward)
+    return calls
+
+
+@pytest.mark.slow
+def test_sam2_embeds_an_image_once_for_all_prompts(sam2_pair, monkeypatch):
+    segmenter, _ = sam2_pair
+    embedded = recorded(segmenter._predictor.model, "image_encoder", monkeypatch)
     segmenter.set_image(IMAGE)
-    found = segmenter.predict(prompts([[120, 100], [300, 20]], [1, 0]))
-    points = {"point_coords": [[120, 100], [300, 20]], "point_labels": [1, 0]}
-    masks, scores, _ = segmenter._predictor.predict(**points, multimask_output=False)
-    assert len(masks) == 1 and np.array_equal(found.mask, masks[0] > 0)
-    assert found.score == pytest.approx(scores[0])
+    segmenter.predict_many([asked for asked, _ in CASES] * 2)
+    assert len(embedded) == 1
+    segmenter.set_image(IMAGE)
+    assert len(embedded) == 2
+
+
+@pytest.mark.slow
+def test_sam2_prompts_that_move_in_x_move_in_x(sam2_pair, monkeypatch):
+    """What the network is given: (x / W, y / H) of 1024, box corners first, labelled 2 and 3."""
+    segmenter, _ = sam2_pair
+    calls = recorded(segmenter._predictor.model, "sam_prompt_encoder", monkeypatch)
+    segmenter.predict_many(
+        [prompts([[120, 60]]), prompts([[156, 60]]), prompts([[120, 84]]), CASES[2][0]]
+    )
+    points = [call["points"][0][0].numpy() for call in calls]
+    height, width = SIZE
+    np.testing.assert_allclose(points[0], [[120 * 1024 / width, 60 * 1024 / height]], rtol=1e-6)
+    np.testing.assert_allclose(points[1] - points[0], [[36 * 1024 / width, 0]], atol=1e-3)
+    np.testing.assert_allclose(points[2] - points[0], [[0, 24 * 1024 / height]], atol=1e-3)
+    inside = np.array([[60, 50], [180, 190], [120, 100], [300, 20]]) * 1024 / [width, height]
+    np.testing.assert_allclose(points[3], inside, rtol=1e-6)
+    assert calls[3]["points"][1][0].tolist() == [2, 3, 1, 0]
 
 
 @pytest.mark.slow
 def test_sam2_refuses_what_it_cannot_load(sam2_checkpoint, tmp_path):
-    with pytest.raises(InputError, match=r"not one of sam2\.1_hiera_small"):
-        load_segmenter("sam2", model="sam2.1_hiera_small", checkpoint=sam2_checkpoint)
+    for other, reason in (("sam2.1_hiera_small", "Missing key"), ("sam2_hiera_tiny", "Unexpected")):
+        with pytest.raises(InputError, match=rf"not one of {other} \(.*{reason}") as caught:
+            load_segmenter("sam2", model=other, checkpoint=sam2_checkpoint)
+        assert len(str(caught.value)) < 600
     torn = tmp_path / "torn.pt"
     torn.write_bytes(sam2_checkpoint.read_bytes()[:1000])
     with pytest.raises(InputError, match=r"torn.pt: not one of sam2.1_hiera_tiny"):

@@ -10,7 +10,6 @@ from pathlib import Path
 
 from xaiutils.describe import add_parser as add_describe
 from xaiutils.errors import InputError
-from xaiutils.export import add_parser as add_export
 
 # options of `run` that are fields of StudyConfig, by their own names
 OVERRIDES = (
@@ -52,7 +51,7 @@ def parser() -> argparse.ArgumentParser:
     _add_data(commands)
     _add_run(commands)
     _add_analyse(commands)
-    add_export(commands)
+    _add_export(commands)
     _add_figures(commands)
     listing = commands.add_parser("list", help="every name that the other commands take")
     listing.set_defaults(command=list_names)
@@ -115,6 +114,19 @@ def _add_analyse(commands) -> None:
     publish.add_argument("--study", required=True)
     publish.add_argument("--to", type=Path, required=True, help="folder of stored studies")
     publish.set_defaults(command=publish_study)
+
+
+def _add_export(commands) -> None:
+    export = commands.add_parser("export", help="pseudo-labels of a study as VOC PNG or COCO JSON")
+    export.add_argument("--study", default="demo")
+    export.add_argument("--to", required=True, help="a new or empty folder")
+    export.add_argument("--cue", default="fused-weighted", help="an explainer or a fusion")
+    export.add_argument("--segmenter", default="embedded_sam", help='or "map": the map itself')
+    export.add_argument("--prompting", default="dual", help="how the segmenter was prompted")
+    export.add_argument("--level", type=float, help="where maps are cut, 0 to 1 (default: Otsu)")
+    export.add_argument("--format", default="voc", help="voc or coco")
+    export.add_argument("--void", action="store_true", help="mark the truth's void pixels as 255")
+    export.set_defaults(command=export_labels)
 
 
 def _add_figures(commands) -> None:
@@ -218,6 +230,12 @@ def publish_study(args: argparse.Namespace) -> int:
 
     print(publish(args.study, args.to))
     return 0
+
+
+def export_labels(args: argparse.Namespace) -> int:
+    from xaiutils.export import export
+
+    return export(args)
 
 
 def variant(study: str, given: dict[str, object]):

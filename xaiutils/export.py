@@ -188,20 +188,6 @@ def _samples(study: "Study", names: tuple[str, ...]) -> dict[str, dict[int, str]
     return images
 
 
-def add_parser(commands) -> None:
-    """The command `export`, for the subparsers of `python -m xaiutils`."""
-    command = commands.add_parser("export", help="pseudo-labels of a study as VOC PNG or COCO JSON")
-    command.add_argument("--study", default="demo")
-    command.add_argument("--to", required=True, help="a new or empty folder")
-    command.add_argument("--cue", default="fused-weighted", help="an explainer or a fusion")
-    command.add_argument("--segmenter", default="embedded_sam", help='or "map": the map itself')
-    command.add_argument("--prompting", default="dual", help="how the segmenter was prompted")
-    command.add_argument("--level", type=float, help="where maps are cut, 0 to 1 (default: Otsu)")
-    command.add_argument("--format", default="voc", help="voc or coco")
-    command.add_argument("--void", action="store_true", help="mark the truth's void pixels as 255")
-    command.set_defaults(command=export)
-
-
 def export(args: argparse.Namespace) -> int:
     """Run the command: open the study (computing what is missing of a named one) and write."""
     from xaiutils.study import open_study
