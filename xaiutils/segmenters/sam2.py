@@ -25,7 +25,7 @@ class Sam2Segmenter(Segmenter):
     multimask: True computes three masks and takes the one with the highest predicted IoU; False
     the single mask that upstream advises for unambiguous prompts (several points).
     apply_postprocessing: upstream's switch that lets a single mask, where it is unstable, give
-    way to the best of three; it has no effect with multimask.
+    way to the best of three; it has no effect with multimask. `title` says how it was set.
     """
 
     needs = (("points",), ("box",))
@@ -42,6 +42,7 @@ class Sam2Segmenter(Segmenter):
             raise InputError(f"unknown SAM 2 model '{model}': choose one of {', '.join(CONFIGS)}")
         self._predictor = _build(model, checkpoint, _device(device), apply_postprocessing)
         self._multimask = multimask
+        self.title = title(model, apply_postprocessing)
 
     def _prepare(self, image: np.ndarray) -> None:
         self._predictor.set_image(image)
@@ -65,6 +66,11 @@ class Sam2Segmenter(Segmenter):
         return Prediction(masks[best] > 0, float(scores[best]), low[best])
 
 
+def title(model: str, apply_postprocessing: bool) -> str:
+    """What a caption must say of the segmenter: "SAM2 (sam2.1_hiera_tiny, post-processing on)"."""
+    return f"SAM2 ({model}, post-processing {'on' if apply_postprocessing else 'off'})"
+
+
 def _build(model: str, checkpoint: str | Path | None, device: str, apply_postprocessing: bool):
     try:
         from sam2.build_sam import build_sam2
@@ -81,7 +87,8 @@ def _build(model: str, checkpoint: str | Path | None, device: str, apply_postpro
     try:
         network = build_sam2(CONFIGS[model], str(path), **options)
     except Exception as error:  # a bad file surfaces as any of torch's, pickle's or zip's errors
-        raise InputError(f"checkpoint {path}: not one of {model} ({error})") from error
+        reason = " ".join(str(error).split())[:300]  # torch lists every tensor that does not fit
+        raise InputError(f"checkpoint {path}: not one of {model} ({reason})") from error
     return SAM2ImagePredictor(network)
 
 
