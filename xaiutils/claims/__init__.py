@@ -50,7 +50,8 @@ OF_NOTEBOOK = {
     3: "C12 C13 C14 C15 C16 C17 C18 C19 C29",
     4: "C20 C21 C22 C23 C25",
 }
-REFERENCE = "voc2012-subset-resnet50"  # the paper's classifier on its own data set
+# the stored study to be held beside another: the first that is here, the paper's classifier first
+REFERENCES = ("voc2012-subset-resnet50", "voc2012-subset")
 
 
 def claims() -> pd.DataFrame:
@@ -145,17 +146,17 @@ def departures(study: Study, id: str) -> list[str]:
 
 
 def verdicts(study: Study, notebook: int) -> pd.DataFrame:
-    """The ledger's rows of a notebook, beside the verdicts of the stored ResNet-50 study."""
+    """The ledger's rows of a notebook, beside the verdicts of a stored study (`REFERENCES`)."""
     table = ledger(study, OF_NOTEBOOK[notebook].split())
-    path = studies_dir() / REFERENCE / "claims.csv"
-    if study.name == REFERENCE or not path.exists():
+    kept = [name for name in REFERENCES if (studies_dir() / name / "claims.csv").exists()]
+    if not kept or study.name in kept[:1]:
         return table
-    stored = pd.read_csv(path).set_index("id")
+    stored = pd.read_csv(studies_dir() / kept[0] / "claims.csv").set_index("id")
     text = [
         f"{row.verdict}: {quote(row.estimate, row.low, row.high, row.n)}" if row.n else row.verdict
         for row in stored.loc[table["id"]].itertuples()
     ]
-    return table.assign(**{"ResNet-50 on VOC 2012, stored": text})
+    return table.assign(**{f"stored study {kept[0]}": text})
 
 
 def as_read(table: pd.DataFrame) -> str:

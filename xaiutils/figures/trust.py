@@ -87,7 +87,7 @@ def risk_curves(
     if part["mask_iou"].notna().sum() < 2:
         return nothing(f"No risk-coverage curve: {title(cue)} has fewer than two masks.")
     with style():
-        figure, axes = panels(len(TARGETS), 3.0, sharey=True)
+        figure, axes = panels(len(TARGETS), 4.6, sharey=True)
         for ax, (target, name) in zip(axes, TARGETS.items()):
             _curves(ax, with_combinations(table, target), scores, target, cue)
             ax.set(title=f"{title(cue)}: {name}", xlabel="share of the images kept", xlim=(0, 1))
@@ -96,7 +96,7 @@ def risk_curves(
         headline(figure, _curve_title(table, scores, cue))
         text = "The most trusted images first; a curve that falls to the left is worth its trust. "
         below(figure, text + "In brackets: the area above the best order's, as a share of a blind "
-              f"order's. {caption}", skip=0.12)  # fmt: skip
+              f"order's. {caption}", skip=0.4)  # fmt: skip
     return figure
 
 
@@ -117,7 +117,7 @@ def _curves(ax: Axes, table: pd.DataFrame, scores: pd.DataFrame, target: str, cu
     coverage, risk = risk_coverage(part[target], part[target])
     ax.plot(coverage, risk, color="#888888", linestyle=":", label="ordered by IoU")
     ax.axhline(1 - part[target].mean(), color="#888888", linestyle="--", label="blind order")
-    ax.legend(fontsize=7, loc="lower right")
+    ax.legend(fontsize=7, loc="upper center", bbox_to_anchor=(0.5, -0.22))
 
 
 def _curve_title(table: pd.DataFrame, scores: pd.DataFrame, cue: str) -> str:

@@ -25,10 +25,7 @@ from xaiutils.trust import (
 )
 
 LEVELS = ("all pairs", "across images")
-COMBINED = {
-    "combination": "combination, cross-validated",
-    "trust_score": "trust score (mean of the mask's signals)",
-}
+COMBINED = {"combination": "combination, cross-validated"}
 CHECKED = 0.25  # the share of the images that a human has time for
 
 
@@ -38,15 +35,10 @@ def score_title(score: str) -> str:
 
 
 def with_combinations(table: pd.DataFrame, target: str) -> pd.DataFrame:
-    """The features with the columns `combination` (for this target) and `trust_score`.
-
-    The combination leaves the sizes out, which are controls; the trust score compares the images of
-    one cue, as `trust.trust_score` does.
-    """
+    """The features with the column `combination` (for this target), which leaves out the sizes:
+    they are controls."""
     signals = [name for name in signals_of(table) if name not in SIZES]
-    found = table.assign(combination=cross_validated(table, target, signals))
-    parts = [pd.Series(trust_of(part), part.index) for _, part in table.groupby("cue")]
-    return found.assign(trust_score=pd.concat(parts))
+    return table.assign(combination=cross_validated(table, target, signals))
 
 
 def score_table(table: pd.DataFrame, draws: int = 300) -> pd.DataFrame:
