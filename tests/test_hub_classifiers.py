@@ -194,7 +194,8 @@ def untouched(classifier) -> tuple:
     )
 
 
-def assert_explains(classifier, images, name, settings):
+def assert_explains(classifier, images, name, settings, flat_is_fine=False):
+    """Finite maps, an untouched model; `flat_is_fine` where all evidence may be negative."""
     before = untouched(classifier)
     classifier_map = make_explainer(name, **settings).explain(
         classifier, images, [3] * len(images), np.random.default_rng(0)
@@ -202,7 +203,8 @@ def assert_explains(classifier, images, name, settings):
     size = classifier.size
     assert classifier_map.shape == (len(images), size, size)
     assert classifier_map.dtype == np.float32
-    assert np.isfinite(classifier_map).all() and np.ptp(classifier_map) > 0
+    assert np.isfinite(classifier_map).all()
+    assert flat_is_fine or np.ptp(classifier_map) > 0
     for (old, *_), (new, *rest) in zip(before[0], untouched(classifier)[0], strict=True):
         assert torch.equal(old, new) and rest == [False, None]
     assert untouched(classifier)[1] == before[1]
@@ -544,16 +546,23 @@ def test_full_networks_features(full, photograph):
 @pytest.mark.slow
 @pytest.mark.parametrize("name", EXPLAINERS)
 def test_every_explainer_runs_on_full_networks(full, photograph, name):
-    assert_explains(full, photograph, name, FEW_FULL.get(name, {}))
+    # with random weights a CAM may be negative everywhere, and its positive part flat
+    assert_explains(full, photograph, name, FEW_FULL.get(name, {}), flat_is_fine="cam" in name)
 
 
 @pytest.mark.slow
 def test_full_networks_grad_cam_is_the_librarys(full, photograph):
     x = photograph.clone().requires_grad_()
     reshape = full.reshape
+    for target in range(20):  # with random weights half of the classes' maps are flat
+        (found,) = make_explainer("gradcam").explain(
+            full, photograph, [target], np.random.default_rng(0)
+        )
+        if np.ptp(found) > 0:
+            break
     with LibraryGradCAM(full.model, [full.target_layer], reshape_transform=reshape) as cam:
-        (expected,) = cam(input_tensor=x, targets=[ClassifierOutputTarget(7)])
-    (found,) = make_explainer("gradcam").explain(full, photograph, [7], np.random.default_rng(0))
+        (expected,) = cam(input_tensor=x, targets=[ClassifierOutputTarget(target)])
+    assert np.ptp(expected) > 0.9
     np.testing.assert_allclose((found - found.min()) / np.ptp(found), expected, atol=1e-3)
 
 
