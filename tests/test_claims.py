@@ -6,7 +6,6 @@ import numpy as np
 import pandas as pd
 import pytest
 import section_tables as given
-from statsmodels.stats.multitest import multipletests
 
 from xaiutils import claims
 from xaiutils.claims import Finding, judge, maps, proxy, training
@@ -115,11 +114,6 @@ def test_what_cannot_be_decided_says_why(monkeypatch):
     assert table.loc["C28", "n"] == 0 and np.isnan(table.loc["C28", "estimate"])
     assert "embedded SAM, not SAM2" in table.loc["C17", "reason"]
     assert list(table.reset_index().columns) == claims.COLUMNS
-
-
-def test_holm_as_statsmodels_has_it():
-    p = [0.01, 0.04, 0.03, 0.005, 0.5, 0.03]
-    assert proxy.holm(p) == pytest.approx(multipletests(p, method="holm")[1])
 
 
 def test_amplified_bias_and_overfitting_by_hand():

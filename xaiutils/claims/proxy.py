@@ -1,8 +1,8 @@
 """What decides the claims about fusion and about a SAM that refines the maps (sections 3 and 4)."""
 
-import numpy as np
 import pandas as pd
 from scipy.stats import wilcoxon
+from statsmodels.stats.multitest import multipletests
 
 from xaiutils.claims.finding import Finding, mean_finding
 from xaiutils.claims.maps import by_image
@@ -112,16 +112,6 @@ def fused_mask(study: Study) -> list[Finding]:
     return [mean_finding(quantity, sam[FUSED], at_least=0.784)]
 
 
-def holm(p: list[float]) -> np.ndarray:
-    """Holm's step-down correction of p-values."""
-    p = np.asarray(p, dtype=float)
-    order = np.argsort(p)
-    stepped = np.maximum.accumulate(p[order] * (len(p) - np.arange(len(p))))
-    adjusted = np.empty(len(p))
-    adjusted[order] = np.minimum(stepped, 1)
-    return adjusted
-
-
 def single_against_fused(study: Study) -> list[Finding]:
     """C17: fused minus single, SAM masks; Wilcoxon's test with Holm's correction in the words."""
     sam = masks_by_image(study)
@@ -129,7 +119,8 @@ def single_against_fused(study: Study) -> list[Finding]:
         return []
     cues = singles(sam.columns)
     gains = {cue: (sam[FUSED] - sam[cue]).dropna() for cue in cues}
-    tested = holm([wilcoxon(gain).pvalue if gain.any() else 1.0 for gain in gains.values()])
+    p = [wilcoxon(gain).pvalue if gain.any() else 1.0 for gain in gains.values()]
+    tested = multipletests(p, method="holm")[1]
     return [
         mean_finding(
             f"SAM mask of the fused cues minus {title(cue)} (Wilcoxon, Holm: p = {p:.2g})",
