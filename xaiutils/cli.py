@@ -24,6 +24,10 @@ OVERRIDES = (
     "preset",
     "explainers",
     "segmenters",
+    "sam2_model",
+    "sam2_checkpoint",
+    "sam2_postprocessing",
+    "device",
     "seed",
 )
 
@@ -98,6 +102,14 @@ def _add_run(commands) -> None:
     run.add_argument("--preset", help="fast or full: how many samples the explainers take")
     run.add_argument("--explainers", type=_names, help="names with commas between")
     run.add_argument("--segmenters", type=_names, help="names with commas between")
+    run.add_argument("--sam2-model", help="sam2_hiera_SIZE or sam2.1_hiera_SIZE")
+    run.add_argument("--sam2-checkpoint", type=_absolute, help="its .pt file (default: the hub)")
+    run.add_argument(
+        "--sam2-postprocessing",
+        action=argparse.BooleanOptionalAction,
+        help="upstream's fallback of unstable single masks; recorded in the study (on)",
+    )
+    run.add_argument("--device", help="of SAM2: cpu, cuda or mps")
     run.add_argument("--seed", type=int)
     run.set_defaults(command=run_study)
 

@@ -59,7 +59,8 @@ class StudyConfig:
     """What is measured. Equal configurations on equal images give equal tables.
 
     `settings` overrides single settings of explainers: (("lime", (("samples", 500),)),).
-    `sam_runtime` is what runs the embedded SAM's encoder; `limit` takes the first images only;
+    `sam_runtime` is what runs the embedded SAM's encoder; the `sam2_` fields and `device` are the
+    options of SAM2 (see `Sam2Segmenter`); `limit` takes the first images only;
     `precision` is that of the compiled classifier; `reading` and `logit` say what a sample is and
     which class is explained (see `load_dataset`).
     """
@@ -80,6 +81,10 @@ class StudyConfig:
     promptings: tuple[str, ...] = ("dual", "peak", "points", "box", "literal")
     segmenters: tuple[str, ...] = ("embedded_sam", "grabcut", "random_walker", "threshold")
     sam_runtime: str = "openvino"
+    sam2_model: str = "sam2.1_hiera_tiny"
+    sam2_checkpoint: str | None = None
+    sam2_postprocessing: bool = True
+    device: str = "cpu"
     seed: int = 0
 
     def __post_init__(self):

@@ -25,6 +25,7 @@ from xaiutils.weights import fetch
 
 def _cam(method, classifier, x, target, **arguments):
     layers = [classifier.target_layer]
+    arguments["reshape_transform"] = classifier.reshape  # token models; identity elsewhere
     with method(model=classifier.model, target_layers=layers, **arguments) as cam:
         # with frozen parameters the library needs an input that requires the gradient
         x = x.clone().requires_grad_()

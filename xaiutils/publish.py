@@ -66,6 +66,6 @@ def publish(name: str, to: Path) -> Path:
     for path in [path for pattern in kept for path in study.folder.glob(pattern)]:
         shutil.copyfile(path, folder / path.name)
     stored = json.loads((study.folder / "config.json").read_text())
-    stored["config"]["root"] = None
+    stored["config"] |= {"root": None, "sam2_checkpoint": None}
     write_text(folder / "config.json", json.dumps(stored, indent=2) + "\n")
     return folder

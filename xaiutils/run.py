@@ -53,8 +53,18 @@ def complete(config: StudyConfig, folder: Path, dataset: Dataset, progress: bool
 
 def load_for(config: StudyConfig, name: str) -> Segmenter:
     """A segmenter as the study asks for it."""
-    options = {"embedded_sam": {"runtime": config.sam_runtime}}
+    options = {"embedded_sam": {"runtime": config.sam_runtime}, "sam2": sam2_options(config)}
     return load_segmenter(name, **options.get(name, {}))
+
+
+def sam2_options(config: StudyConfig) -> dict[str, object]:
+    """The arguments of Sam2Segmenter."""
+    return {
+        "model": config.sam2_model,
+        "checkpoint": config.sam2_checkpoint,
+        "device": config.device,
+        "apply_postprocessing": config.sam2_postprocessing,
+    }
 
 
 def chosen_class(sample: Sample, probabilities: np.ndarray) -> int:
@@ -194,6 +204,8 @@ class Run:
         """The evaluation's unit, from its file or computed: (file name, meta)."""
         config = self.config
         options = [config.fusions, config.promptings, config.segmenters, config.sam_runtime]
+        if "sam2" in config.segmenters:
+            options.append(sam2_options(config))
         parts = [sorted(files.values()), sample.mask, sample.void, options, config.seed]
         key = digest(EVALUATION_SCHEMA, *parts)
         path = self.units / sample.id / f"evaluation.{key}.npz"

@@ -26,6 +26,7 @@ from xaiutils.names import CLASSIFIER_TITLES, SEGMENTER_TITLES, in_order
 from xaiutils.probe import load_probe, with_probe
 from xaiutils.run import complete, load_for
 from xaiutils.segmenters import Segmenter
+from xaiutils.segmenters.sam2 import title as sam2_title
 from xaiutils.store import read_unit, unpack
 
 __all__ = [
@@ -184,7 +185,9 @@ class Study:
         data = (
             "bundled photographs" if config.dataset == "sample" else f"images of {config.dataset}"
         )
-        names = [SEGMENTER_TITLES[name] for name in config.segmenters if "sam" in name]
+        titles = {"sam2": sam2_title(config.sam2_model, config.sam2_postprocessing)}
+        sams = [name for name in config.segmenters if "sam" in name]
+        names = [titles.get(name, SEGMENTER_TITLES[name]) for name in sams]
         return ", ".join(
             [
                 f"n = {len(self.sample_ids)} {data}",
