@@ -12,7 +12,7 @@ import pandas as pd
 from tqdm.auto import tqdm
 
 from xaiutils import __version__
-from xaiutils.classifiers import FrozenClassifier, Passes, load_classifier
+from xaiutils.classifiers import HUB, FrozenClassifier, Passes, load_classifier
 from xaiutils.config import EVALUATION_SCHEMA, SCHEMA, TABLES, StudyConfig, stream
 from xaiutils.datasets import Dataset, Sample
 from xaiutils.errors import InputError
@@ -103,6 +103,11 @@ class Run:
         return load_classifier(self.config.classifier, self.config.precision)
 
     @cached_property
+    def unpinned(self) -> list[str]:
+        """The digest of weights that a name does not pin: a hub's file may change under it."""
+        return [self.classifier.digest] if self.config.classifier in HUB else []
+
+    @cached_property
     def segmenters(self) -> dict[str, Segmenter]:
         return {name: load_for(self.config, name) for name in self.config.segmenters}
 
@@ -158,7 +163,8 @@ class Run:
         """Digest of an image, the classifier, its probe and whatever else a unit depends on."""
         config = self.config
         probe = [] if self.probe is None else [self.probe.digest]
-        return digest(SCHEMA, sample.image, config.classifier, config.precision, *probe, *parts)
+        known = [config.classifier, config.precision, *self.unpinned]
+        return digest(SCHEMA, sample.image, *known, *probe, *parts)
 
     def explain(self, sample: Sample, target: int, bar):
         """Every explainer's raw map, from its unit or computed: saliency maps (S, S) by name."""

@@ -17,8 +17,9 @@ from xaiutils.explainers import EXPLAINERS
 from xaiutils.maps import otsu, threshold
 from xaiutils.metrics.localisation import iou
 from xaiutils.prompting import PROMPTINGS, centre_box
+from xaiutils.store import digest, read_unit, write_unit
 from xaiutils.study import Study
-from xaiutils.training import Head, cell_means, confidence, encode, fit, grid_labels
+from xaiutils.training import Head, cell_means, confidence, encode, fit, grid_labels, head_from
 
 FUSIONS = ("fused-weighted", "fused-mean")
 SAM, TRUTH, BOX = "fused-weighted-sam", "truth", "centre-box"
@@ -155,3 +156,26 @@ def train_on(data: Labelled, study: Study, source: str, **options) -> Head:
     """A head for these labels; its random stream is the study's, named by the source."""
     rng = stream(study.config.seed, "head", source)
     return fit(data.features, data.labels, data.weights, rng, **options)
+
+
+HEADS = 1  # raised when a change of the code changes the heads
+
+
+def trained_head(study: Study, source: str) -> tuple[Head, dict]:
+    """The head that a source's labels of the companion's images train, from its file or now.
+
+    Beside it {"labels": images that had one, "label_iou": their labels' mean IoU}. The file depends
+    on all maps and masks of the companion and on the seed.
+    """
+    key = digest(HEADS, source, study.companion.maps_key(""), study.config.seed)
+    path = study.folder / "units" / "heads" / f"{source}.{key}.npz"
+    unit = read_unit(path)
+    if unit is None:
+        data = labelled(study.companion, source)
+        head = train_on(data, study, source)
+        unit = (
+            {"labels": len(data.ids), "label_iou": float(data.label_iou.mean())},
+            {name: values.numpy() for name, values in head.state_dict().items()},
+        )
+        write_unit(path, unit[0], **unit[1])
+    return head_from(unit[1]), unit[0]

@@ -90,11 +90,14 @@ def loss_of(
 class Head(nn.Module):
     """Standardise, one hidden layer, one logit: (N, C, h, w) -> (N, h, w), pixel by pixel."""
 
-    def __init__(self, features: torch.Tensor, hidden: int, generator: torch.Generator):
+    def __init__(
+        self, mean: torch.Tensor, std: torch.Tensor, hidden: int, generator: torch.Generator
+    ):
         super().__init__()
-        self.mean, self.std = moments(features)
+        self.register_buffer("mean", mean)
+        self.register_buffer("std", std)
         # layers without values, drawn below: the global generator is not touched
-        self.inner = nn.utils.skip_init(nn.Conv2d, features.shape[1], hidden, 1)
+        self.inner = nn.utils.skip_init(nn.Conv2d, len(mean), hidden, 1)
         self.outer = nn.utils.skip_init(nn.Conv2d, hidden, 1, 1)
         for layer in (self.inner, self.outer):
             nn.init.kaiming_uniform_(layer.weight, nonlinearity="relu", generator=generator)
@@ -142,7 +145,7 @@ def fit(
     """
     x, y, w = _tensors(features, labels, weights)
     generator = torch.Generator().manual_seed(int(rng.integers(2**63)))
-    head = Head(x, hidden, generator)
+    head = Head(*moments(x), hidden, generator)
     optimiser = torch.optim.Adam(head.parameters(), lr=rate)
     for epoch in range(1, epochs + 1):
         for some in torch.randperm(len(x), generator=generator).split(batch):
@@ -168,6 +171,14 @@ def _tensors(features, labels, weights) -> list[torch.Tensor]:
         raise InputError("weights are all zero: there is nothing to learn from")
     arrays = features, np.asarray(labels, np.float32), np.asarray(weights, np.float32)
     return [torch.from_numpy(np.ascontiguousarray(array)) for array in arrays]
+
+
+def head_from(state: dict[str, np.ndarray]) -> Head:
+    """The head whose `state_dict` the arrays are."""
+    tensors = {name: torch.from_numpy(np.array(values)) for name, values in state.items()}
+    head = Head(tensors["mean"], tensors["std"], len(tensors["inner.bias"]), torch.Generator())
+    head.load_state_dict(tensors)
+    return head
 
 
 def logits_of(head: Head, features: np.ndarray) -> np.ndarray:

@@ -8,7 +8,8 @@ An analysis is a module of this package, entered in `ANALYSES`, that defines
 - `VERSION`: raised when a change in its code changes the rows;
 - `units(study) -> list[str]`: what is computed, stored and resumed one by one (most often
   `study.sample_ids`); each can name a file;
-- `measure(study, unit) -> list[dict]`: the rows of one unit, with every column.
+- `measure(study, unit) -> list[dict]`: the rows of one unit, with every column;
+- `COMPANION = True` where it reads the maps of the training study too.
 
 A unit is computed again only when `VERSION` or the maps that it reads have changed.
 """
@@ -63,8 +64,9 @@ def analyse(study: Study, name: str, progress: bool = True) -> pd.DataFrame:
     folder = study.folder / "units" / "analyses" / name
     rows = []
     units = module.units(study)
+    also = [study.companion.maps_key("")] if getattr(module, "COMPANION", False) else []
     for unit in tqdm(units, desc=f"{study.name}: {name}", disable=not progress, delay=2):
-        path = folder / f"{unit}.{digest(module.VERSION, name, study.maps_key(unit))}.npz"
+        path = folder / f"{unit}.{digest(module.VERSION, name, study.maps_key(unit), *also)}.npz"
         found = read_unit(path)
         if found is None:
             found = {"rows": module.measure(study, unit)}, {}

@@ -22,10 +22,11 @@ from xaiutils.analyses import trained
 from xaiutils.datasets import Dataset, Sample, load_dataset
 from xaiutils.datasets.mappings import load_mapping
 from xaiutils.study import Study
-from xaiutils.teachers import features_of, labelled, pseudo_mask, train_on
+from xaiutils.teachers import features_of, pseudo_mask, trained_head
 from xaiutils.training import predict
 
 VERSION = 1
+COMPANION = True
 COLUMNS = ["sample", "source", "region", "share", "seed", "head"]
 RING = 0.05  # of the diagonal: about 30 px of a VOC image
 WITH_CLASSES = ("voc2012", "usis10k")  # data sets that know a class reading
@@ -35,7 +36,7 @@ units = trained.units
 
 def measure(study: Study, unit: str) -> list[dict]:
     """One row a sample and region for a source."""
-    head = train_on(labelled(study.companion, unit), study, unit)
+    head, _ = trained_head(study, unit)
     rows = []
     for id, features in zip(study.sample_ids, features_of(study), strict=True):
         sample = study.sample(id)

@@ -1,6 +1,6 @@
 """curves: what a training run sees (the loss on pseudo-labels) beside what it does not (the truth).
 
-For each source and each way of weighting its labels (`teachers.VARIANTS`) a head is trained
+For each of `SOURCES` and each way of weighting its labels (`teachers.VARIANTS`) a head is trained
 for `EPOCHS` epochs on four fifths of the training images, those that have a label; every fifth is
 held out. At each of `CHECKPOINTS`, a row a validation image: the loss on the training
 pseudo-labels and on the held-out ones (both without weights, so that variants can be compared; the
@@ -13,9 +13,7 @@ from xaiutils.analyses import trained
 from xaiutils.metrics.localisation import iou
 from xaiutils.study import Study
 from xaiutils.teachers import (
-    BOX,
     PLAIN,
-    SAM,
     TRUTH,
     VARIANTS,
     Labelled,
@@ -26,15 +24,18 @@ from xaiutils.teachers import (
 from xaiutils.training import Head, evaluate_loss, logits_of, mask_from_logits
 
 VERSION = 1
+COMPANION = True
 COLUMNS = ["sample", "source", "variant", "epoch", "pseudo_loss", "held_out_loss", "iou"]
+# one of each family of explainers (a head takes a minute or two of 40 epochs), their fusion, truth
+SOURCES = ("gradcam", "ig", "lime", "fused-weighted", TRUTH)
 EPOCHS = 40
 CHECKPOINTS = (1, 2, 3, 5, 8, 12, 18, 27, 40)
 FOLD = 5
 
 
 def units(study: Study) -> list[str]:
-    """The sources but the centre box and SAM's masks."""
-    return [source for source in trained.units(study) if source not in (BOX, SAM)]
+    """Those of `SOURCES` that both studies have."""
+    return [source for source in trained.units(study) if source in SOURCES]
 
 
 def measure(study: Study, unit: str) -> list[dict]:

@@ -6,18 +6,17 @@ study's images (the training split) and run on this study's; true masks judge, v
 - labels, label_iou: how many training images had a label, and those labels' mean IoU;
 - seed_iou, seed_coverage, seed_spill: the source's own mask of this very image, untrained;
 - iou, coverage, spill: the trained head's mask of it.
-
-Reads the companion's maps: the rows must be computed again (raise VERSION) if those change.
 """
 
 import numpy as np
 
 from xaiutils.metrics.localisation import coverage, iou, spill
 from xaiutils.study import Study
-from xaiutils.teachers import features_of, labelled, pseudo_mask, sources, train_on
+from xaiutils.teachers import features_of, pseudo_mask, sources, trained_head
 from xaiutils.training import predict
 
 VERSION = 1
+COMPANION = True
 MEASURES = {"iou": iou, "coverage": coverage, "spill": spill}
 COLUMNS = ["sample", "source", "labels", "label_iou"]
 COLUMNS += [f"seed_{name}" for name in MEASURES] + list(MEASURES)
@@ -31,9 +30,8 @@ def units(study: Study) -> list[str]:
 
 def measure(study: Study, unit: str) -> list[dict]:
     """One row a sample for a source."""
-    data = labelled(study.companion, unit)
-    head = train_on(data, study, unit)
-    known = {"source": unit, "labels": len(data.ids), "label_iou": float(data.label_iou.mean())}
+    head, facts = trained_head(study, unit)
+    known = {"source": unit, **facts}
     rows = []
     for id, features in zip(study.sample_ids, features_of(study), strict=True):
         sample = study.sample(id)
