@@ -32,7 +32,7 @@ VERSION = 1
 COLUMNS = ["sample", "cue", "factor", "value", "result", "iou"]
 SUBSET = 20
 CUES = ("gradcam", "scorecam", "lime", "fused-weighted")
-LIME_SAMPLES = 500
+LIME_SAMPLES = 256
 
 OTSU = "Otsu"
 THRESHOLDS = (OTSU, 0.2, 0.3, 0.4, 0.5, 0.6, 0.7, 0.8)

@@ -10,7 +10,8 @@ from xaiutils.analyses import analyse
 from xaiutils.study import Study, open_study
 
 PICTURES = "demo"  # its photographs are bundled
-STORED = "voc2012-subset"  # every analysis was made of it
+STORED = "voc2012-subset"  # every analysis was made of it but that of single classes
+CLASSES = "voc2012-subset-classes"  # a map for each class of an image
 
 
 def with_pictures(study: Study) -> Study:
@@ -18,9 +19,9 @@ def with_pictures(study: Study) -> Study:
     return study if study.has_arrays else open_study(PICTURES)
 
 
-def with_table(study: Study, name: str) -> Study:
+def with_table(study: Study, name: str, stored: str = STORED) -> Study:
     """The study itself where it has the table, else the stored study."""
-    return study if name in study.tables else open_study(STORED)
+    return study if name in study.tables else open_study(stored)
 
 
 def measured(study: Study, name: str) -> pd.DataFrame:

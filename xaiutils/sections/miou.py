@@ -7,10 +7,12 @@ Pixels of all images are added before a ratio is taken; background is a class. I
 import numpy as np
 import pandas as pd
 
+from xaiutils.errors import InputError
 from xaiutils.metrics.confusion import class_ious
 from xaiutils.names import SEGMENTER_TITLES, in_order, title
 from xaiutils.sections.words import estimate
 from xaiutils.statistics import LEVEL, RESAMPLES
+from xaiutils.study import Study
 
 COUNTS = ["tp", "fp", "fn"]
 TRAINED = "level, chosen on training images"
@@ -18,6 +20,15 @@ SEEN = "level, the best on these very images"
 COLUMNS = [
     *["cue", "route", "measure", "miou", "low", "high", "n", "undefined", "classes", "absent"],
 ]
+
+
+def field_miou(study: Study) -> pd.DataFrame:
+    """`confusion_miou` of a study, levels from its companion where that has been analysed too."""
+    try:
+        training = study.companion.table("confusion")
+    except InputError:
+        training = None
+    return confusion_miou(study.table("confusion"), training)
 
 
 def confusion_miou(table: pd.DataFrame, training: pd.DataFrame | None = None) -> pd.DataFrame:

@@ -1,0 +1,33 @@
+"""The mean IoU of the field: a dot a cue and route, with floors and ceilings."""
+
+import pandas as pd
+from matplotlib.figure import Figure
+
+from xaiutils.figures.panels import panels
+from xaiutils.figures.photos import below, headline
+from xaiutils.figures.style import intervals, rows, style
+from xaiutils.names import SEGMENTER_TITLES, in_order
+from xaiutils.sections.words import estimate
+
+HEADS = {"otsu": "Map cut by Otsu", **SEGMENTER_TITLES}
+
+
+def mious(found: pd.DataFrame, caption: str) -> Figure:
+    """A panel a route of `sections.miou.confusion_miou`, a row a cue, with 95 % intervals."""
+    found = found.dropna(subset=["miou"]).rename(columns={"miou": "mean"})
+    routes, cues = list(found["route"].unique()), in_order(found["cue"].unique())
+    with style():
+        figure, axes = panels(len(routes), 0.9 + 0.3 * len(cues), sharey=True)
+        for ax, route in zip(axes, routes):
+            part = found[found["route"] == route].set_index("cue").reindex(cues).reset_index()
+            intervals(ax, part)
+            rows(ax, cues)
+            ax.tick_params(labelleft=ax is axes[0])
+            head = "Map cut at a level" if route.startswith("level") else HEADS.get(route, route)
+            ax.set(title=head, xlim=(0, 1), xlabel=found["measure"].iloc[0])
+        best = found.loc[found[~found["cue"].str.contains(":")]["mean"].idxmax()]
+        headline(figure, f"At best {estimate(best['mean'], best['low'], best['high'])}")
+        levels = [route for route in routes if route.startswith("level")]
+        note = f'Panel "Map cut at a level": {levels[0]}. ' if levels else ""
+        below(figure, f"Pixels of all images pooled; 95 % intervals over images. {note}{caption}")
+    return figure
