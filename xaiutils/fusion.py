@@ -93,6 +93,22 @@ def best_single(maps: np.ndarray, scores: np.ndarray) -> Fusion:
     return _weighted(normal, kept, weights)
 
 
+def by_hand(maps: np.ndarray, weights: np.ndarray) -> Fusion:
+    """The average with `weights` (K,) that somebody chose, none below 0, brought to the sum 1.
+
+    A dropped map loses its weight to the others. With all weights at 0 nothing is left: NaN.
+    """
+    normal, kept = _kept(maps)
+    weights = np.asarray(weights, float)
+    if weights.shape != kept.shape or not (np.isfinite(weights) & (weights >= 0)).all():
+        raise InputError(f"weights: give one for each of {len(kept)} maps, finite and not below 0")
+    total = weights[kept].sum()
+    if total == 0:
+        nothing = np.full(normal.shape[1:], np.nan, np.float32)
+        return Fusion(nothing, np.full(len(kept), np.nan), 0, int((~kept).sum()))
+    return _weighted(normal, kept, weights[kept] / total)
+
+
 def entropy_kl_iou(
     maps: np.ndarray,
     rng: np.random.Generator | None = None,
@@ -178,7 +194,7 @@ def _otsu_iou(one: np.ndarray, other: np.ndarray) -> float:
 
 OVERLAPS = {"soft": _soft_iou, "otsu": _otsu_iou}
 
-# name -> function(maps, rng); best_single is not here because it needs scores
+# name -> function(maps, rng); best_single needs scores and by_hand weights: they are not here
 FUSIONS: dict[str, Callable[..., Fusion]] = {
     "mean": mean,
     "max": maximum,

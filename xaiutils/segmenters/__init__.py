@@ -52,10 +52,12 @@ class Segmenter(ABC):
 
     needs: tuple[tuple[str, ...], ...]
     size: tuple[int, int] | None = None  # (H, W) of the image that is set
+    turn: int = 0  # images set so far: who shares a segmenter sees whether another came since
 
     def set_image(self, image: np.ndarray) -> None:
         """Take an (H, W, 3) uint8 RGB image; raises InputError for anything else."""
         self.size = None  # should this fail, there is no image rather than a half-set one
+        self.turn += 1
         check_image(image)
         self._prepare(image)
         self.size = image.shape[:2]
