@@ -32,7 +32,7 @@ from xaiutils.study import Study
 
 COLUMNS = ["sample", "explainer", "stage", "metric", "value"]
 VERSION = 1
-SAMPLES = 6
+SAMPLES = 4
 SKIPPED = ("scorecam",)
 # stage -> share of the layers with weights that are randomised, counted from the output; 0 is none,
 # the smallest positive share still takes one layer

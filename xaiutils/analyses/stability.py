@@ -30,7 +30,7 @@ from xaiutils.study import Study
 
 COLUMNS = ["sample", "explainer", "metric", "value"]
 VERSION = 1
-SAMPLES, SLOW_SAMPLES = 6, 2
+SAMPLES, SLOW_SAMPLES = 5, 1
 DRAWS, SEEDS = 2, 3
 RADIUS = 0.02
 BRIGHTER = 1.1

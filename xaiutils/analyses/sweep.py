@@ -30,7 +30,7 @@ from xaiutils.study import Study
 
 VERSION = 1
 COLUMNS = ["sample", "cue", "factor", "value", "result", "iou"]
-SUBSET = 20
+SUBSET = 13
 CUES = ("gradcam", "scorecam", "lime", "fused-weighted")
 LIME_SAMPLES = 256
 
