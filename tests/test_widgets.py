@@ -165,9 +165,9 @@ def test_another_map_starts_at_its_own_threshold(study):
 def test_the_cut_map_is_outlined_on_both_panels(study):
     shown = threshold.view(study, "first", "gradcam")
     picture = threshold.picture(shown, 0.5)
-    assert picture.shape == (H, 2 * W, 3)
+    assert picture.shape == (H, 2 * W + raster.GAP, 3)
     yellow, cyan = (255, 212, 0), (0, 229, 255)
-    for panel in np.split(picture, 2, axis=1):
+    for panel in (picture[:, :W], picture[:, -W:]):
         for colour in (yellow, cyan):
             assert (panel == colour).all(axis=2).any()
 
@@ -223,10 +223,10 @@ def test_the_sliders_change_the_blend_and_not_the_computed_fusion(study):
     box.sliders["lime"].value = 0
     alone = blend.by_otsu(study.saliency("first", "gradcam"), maps.mask, maps.void)["iou"]
     computed = blend.by_otsu(maps.computed, maps.mask, maps.void)["iou"]
-    assert f"IoU {alone:.2f} by hand, IoU {computed:.2f} computed" in box.numbers.value
+    assert f"IoU {alone:.2f} by hand (left), {computed:.2f} computed" in box.numbers.value
     box.computed.click()
     assert box.weights == pytest.approx([1, 1 / 3])
-    assert f"IoU {computed:.2f} by hand, IoU {computed:.2f} computed" in box.numbers.value
+    assert f"IoU {computed:.2f} by hand (left), {computed:.2f} computed" in box.numbers.value
     box.equal.click()
     assert box.weights.tolist() == [1, 1]
 

@@ -97,20 +97,20 @@ def compare(stack: Stack, weights: np.ndarray) -> dict[str, tuple[np.ndarray, di
 
 
 def sentence(stack: Stack, both: dict) -> str:
-    """ "koala: IoU 0.50 by hand, IoU 0.52 computed"."""
-    values = [f"{said('IoU', found['iou'])} {name}" for name, (_, found) in both.items()]
-    return f"{stack.id}: {', '.join(values)}"
+    """ "koala: IoU 0.50 by hand (left), 0.52 computed (right)"."""
+    hand, computed = (found["iou"] for _, found in both.values())
+    return f"{stack.id}: {said('IoU', hand)} by hand (left), {said('', computed)} computed (right)"
 
 
 def picture(stack: Stack, both: dict) -> np.ndarray:
-    """(h, 2 w, 3) uint8: the blend by hand at the left, the computed fusion at the right."""
+    """The blend by hand at the left, the computed fusion at the right, uint8."""
     panels = []
     for map, found in both.values():
         small = raster.small_map(map, stack.photo)
         drawn = raster.heat(stack.photo, small)
         drawn = raster.outlined(drawn, threshold(small, found["level"]), style.MASK)
         panels.append(raster.outlined(drawn, stack.truth, style.TRUTH))
-    return np.concatenate(panels, axis=1)
+    return raster.side_by_side(panels)
 
 
 def tick(stack: Stack, weights: np.ndarray) -> tuple[str, str]:
@@ -149,7 +149,7 @@ class FusionBlend(widgets.VBox):
         self.sliders = {
             name: widgets.FloatSlider(
                 1, min=0, max=1, step=0.01, description=title(name),
-                style={"description_width": "9em"}, layout={"width": "24em"},
+                style={"description_width": "12em"}, layout={"width": "26em"},
             )
             for name in explainers(study)
         }  # fmt: skip

@@ -39,8 +39,8 @@ def pick(kind: str, wanted: str | None, known: Iterable[str]) -> str:
 
 
 def said(name: str, value: float, digits: int = 2) -> str:
-    """ "IoU 0.42"; an undefined value is a dash."""
-    return f"{name} {number(value, digits) if np.isfinite(value) else '–'}"
+    """ "IoU 0.42", "0.42" without a name; an undefined value is a dash."""
+    return f"{name} {number(value, digits) if np.isfinite(value) else '–'}".lstrip()
 
 
 def listed(found: Mapping[str, float], digits: int = 2) -> str:

@@ -19,6 +19,7 @@ from xaiutils.segmenters.working_size import mostly, shrink
 
 SIDE = 440  # pixels, the longest side of a picture
 QUALITY = 90
+GAP = 6  # pixels between two pictures
 
 
 def small_photo(image: np.ndarray) -> np.ndarray:
@@ -85,9 +86,16 @@ def data_url(picture: np.ndarray) -> str:
     return f"data:image/{kind};base64,{base64.b64encode(code).decode()}"
 
 
+def side_by_side(panels: list[np.ndarray]) -> np.ndarray:
+    """Pictures (h, w, 3) uint8 of one size in a row, with white between them."""
+    gap = np.full((panels[0].shape[0], GAP, 3), 255, np.uint8)
+    row = [part for panel in panels for part in (panel, gap)]
+    return np.concatenate(row[:-1], axis=1)
+
+
 def tag(picture: np.ndarray, alt: str) -> str:
     """The picture as an HTML element with its description."""
     return (
-        f'<img src="{data_url(picture)}" alt="{escape(alt, quote=True)}" width="{SIDE}" '
-        f'style="max-width: 100%; max-height: {SIDE}px; object-fit: contain">'
+        f'<img src="{data_url(picture)}" alt="{escape(alt, quote=True)}" '
+        f'width="{picture.shape[1]}" style="max-width: 100%; height: auto">'
     )

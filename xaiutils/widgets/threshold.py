@@ -88,13 +88,13 @@ def sentence(view: View, found: dict[str, float]) -> str:
 
 
 def picture(view: View, level: float) -> np.ndarray:
-    """(h, 2 w, 3) uint8: the map and the photograph, both with the cut map and the true mask."""
+    """The map and the photograph side by side, both with the cut map and the true mask, uint8."""
     cut = threshold(view.small, level)
     panels = []
     for ground in (view.heat, view.photo):
         drawn = raster.outlined(ground, cut, style.MASK)
         panels.append(raster.outlined(drawn, view.truth, style.TRUTH))
-    return np.concatenate(panels, axis=1)
+    return raster.side_by_side(panels)
 
 
 def tick(view: View, level: float) -> tuple[str, str]:
