@@ -34,21 +34,24 @@ def complete(config: StudyConfig, folder: Path, dataset: Dataset, progress: bool
     if not ids:
         raise InputError(f"data set {config.dataset!r} has no samples")
     index, rows = {}, {table: [] for table in TABLES}
-    for reason, skipped in dataset.skipped.items():
-        rows["errors"] += [
-            {"sample": id, **_error("skipped", "", InputError(reason))} for id in skipped
-        ]
+    rows["errors"] += skipped_rows(dataset)
     run = Run(config, folder, dataset)
     total = len(ids) * (len(config.explainers) + 1)
     with tqdm(total=total, desc=config.name, unit="unit", disable=not progress, delay=2) as bar:
         for id in ids:
             for table, found in run.one(id, index, bar):
                 rows[table] += [{"sample": id, **row} for row in found]
-    if not rows["samples"]:
-        failed = [row for row in rows["errors"] if row["stage"] != "skipped"]
-        reason = failed[0]["message"] if failed else "no reason recorded"
-        raise InputError(f"study {config.name!r}: no image could be processed; the first: {reason}")
-    _write(config, folder, index, rows)
+    tables = {name: pd.DataFrame(rows[name], columns=TABLES[name]) for name in TABLES}
+    finish(config, folder, index, tables)
+
+
+def skipped_rows(dataset: Dataset) -> list[dict]:
+    """A row of the errors table for each sample that the data set leaves out."""
+    return [
+        {"sample": id, **_error("skipped", "", InputError(reason))}
+        for reason, skipped in dataset.skipped.items()
+        for id in skipped
+    ]
 
 
 def load_for(config: StudyConfig, name: str) -> Segmenter:
@@ -239,9 +242,15 @@ def _error(stage: str, cue: str, error: Exception) -> dict:
     return {"stage": stage, "cue": cue, "error": type(error).__name__, "message": str(error)}
 
 
-def _write(config: StudyConfig, folder: Path, index: dict, rows: dict[str, list[dict]]) -> None:
-    """The tables, the summary and the configuration, which is written last."""
-    tables = {name: pd.DataFrame(rows[name], columns=TABLES[name]) for name in TABLES}
+def finish(config: StudyConfig, folder: Path, index: dict, tables: dict[str, pd.DataFrame]) -> None:
+    """Write tables, summary, index of the units and, last, the configuration.
+
+    InputError where no image could be processed.
+    """
+    if tables["samples"].empty:
+        failed = tables["errors"][tables["errors"]["stage"] != "skipped"]["message"]
+        reason = failed.iloc[0] if len(failed) else "no reason recorded"
+        raise InputError(f"study {config.name!r}: no image could be processed; the first: {reason}")
     for name, table in tables.items():
         write_table(folder / f"{name}.parquet", table)
     write_text(folder / "summary.csv", summarise(tables).to_csv(index=False))

@@ -10,6 +10,8 @@ from pathlib import Path
 
 import numpy as np
 import pandas as pd
+import pyarrow as pa
+import pyarrow.parquet as pq
 
 from xaiutils.errors import InputError
 
@@ -63,9 +65,19 @@ def read_unit(path: Path) -> tuple[dict, dict[str, np.ndarray]] | None:
         return None
 
 
-def write_table(path: Path, table: pd.DataFrame) -> None:
-    """One tidy table as Parquet."""
-    _replace(path, lambda stream: table.to_parquet(stream, index=False))
+def write_table(path: Path, table: pd.DataFrame | pa.Table) -> None:
+    """One tidy table as Parquet, with a checksum of every page."""
+    if isinstance(table, pd.DataFrame):
+        table = pa.Table.from_pandas(table, preserve_index=False)
+    _replace(path, lambda stream: pq.write_table(table, stream, write_page_checksum=True))
+
+
+def read_whole(path: Path) -> pd.DataFrame:
+    """A table that `write_table` wrote, every page verified; InputError if it is damaged."""
+    try:
+        return pq.read_table(path, page_checksum_verification=True).to_pandas()
+    except (OSError, pa.ArrowInvalid) as error:
+        raise InputError(f"{path}: damaged ({error}); delete it and run the study again") from error
 
 
 def write_text(path: Path, text: str) -> None:

@@ -27,7 +27,7 @@ from xaiutils.probe import load_probe, with_probe
 from xaiutils.run import complete, load_for
 from xaiutils.segmenters import Segmenter
 from xaiutils.segmenters.sam2 import title as sam2_title
-from xaiutils.store import read_unit, unpack
+from xaiutils.store import read_unit, read_whole, unpack
 
 __all__ = [
     "STUDIES",
@@ -57,7 +57,7 @@ class Study:
         """One of the tidy tables (`TABLES`), or that of an analysis (`xaiutils.analyses`)."""
         path = self.folder / f"{name}.parquet"
         if path.exists():
-            return pd.read_parquet(path)
+            return read_whole(path)
         if name in TABLES:
             raise InputError(f"{path}: not found; run `python -m xaiutils run --study {self.name}`")
         raise InputError(
@@ -213,10 +213,11 @@ def open_study(name: str, progress: bool = True) -> Study:
             {*STUDIES, *(path.parent.name for path in folder.parent.glob("*/config.json"))}
         )
         raise InputError(f"unknown study {name!r}; known: {', '.join(known)}")
-    return Study(_read_config(stored), folder)
+    return Study(read_config(stored), folder)
 
 
-def _read_config(path: Path) -> StudyConfig:
+def read_config(path: Path) -> StudyConfig:
+    """The configuration in a study's config.json or plan.json; InputError for another version."""
     stored = json.loads(path.read_text())
     if stored.get("schema") != SCHEMA:
         raise InputError(

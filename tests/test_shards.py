@@ -1,0 +1,140 @@
+"""A study in shards: the same tables, whole files only, and nothing computed twice."""
+
+import builtins
+from dataclasses import replace
+
+import pandas as pd
+import pytest
+from conftest import SmallNet, frozen
+
+from xaiutils import executors, run, shards
+from xaiutils.errors import InputError
+from xaiutils.study import TABLES, Study, StudyConfig, run_study
+
+
+@pytest.fixture
+def config(tmp_path, monkeypatch):
+    """Four bundled photographs, a toy network, no SAM."""
+    monkeypatch.setenv("XAIUTILS_STUDIES", str(tmp_path / "studies"))
+    model = SmallNet(classes=1000)
+    toy = frozen(model, 32, model.features, classes=1000)
+    monkeypatch.setattr(run, "load_classifier", lambda name, precision: toy)
+    settings = (("occlusion", (("window", 8), ("stride", 8))),)
+    return StudyConfig(
+        "whole",
+        limit=4,
+        explainers=("gradcam", "occlusion"),
+        settings=settings,
+        promptings=("dual",),
+        segmenters=("threshold",),
+    )
+
+
+def tables(study: Study) -> dict[str, pd.DataFrame]:
+    return {name: study.table(name).drop(columns="seconds", errors="ignore") for name in TABLES}
+
+
+def same(a: Study, b: Study) -> None:
+    for name, table in tables(a).items():
+        pd.testing.assert_frame_equal(table, tables(b)[name])
+
+
+@pytest.mark.parametrize("chunk, compact", [(1, False), (3, False), (3, True)])
+def test_shards_give_the_tables_of_one_process(config, chunk, compact):
+    whole = run_study(config, progress=False)
+    folder = shards.plan(replace(config, name="cut"), chunk, compact)
+    todo = shards.pending(folder)
+    assert len(todo) == -(-4 // chunk)
+    executors.sequential(folder, todo[::-1])  # whatever the order
+    shards.gather(folder)
+    cut = Study(replace(config, name="cut"), folder)
+    same(whole, cut)
+    assert pd.read_csv(folder / "summary.csv").equals(pd.read_csv(whole.folder / "summary.csv"))
+    id = whole.sample_ids[2]
+    if compact:
+        assert not (folder / "units" / id).exists()
+    else:
+        assert (cut.saliency(id, "gradcam") == whole.saliency(id, "gradcam")).all()
+
+
+def test_a_finished_shard_is_not_computed_again(config, monkeypatch):
+    folder = shards.plan(config, 2)
+    path = shards.run_shard(folder, 0)
+    before = path.stat().st_mtime_ns
+    monkeypatch.setattr(shards, "compute", None)
+    assert shards.run_shard(folder, 0) == path and path.stat().st_mtime_ns == before
+    assert shards.pending(folder) == [1]
+    found = shards.status(folder)
+    assert found == {"shards": 2, "samples": 4, "shards_done": 1, "samples_done": 2, "errors": 0}
+
+
+@pytest.mark.parametrize("harm", ["cut", "flip", "empty"])
+def test_damage_is_found_and_mended(config, harm):
+    folder = shards.plan(config, 2)
+    executors.sequential(folder, [0, 1])
+    path = shards.read_plan(folder).path(folder, 1)
+    whole = path.read_bytes()
+    middle = len(whole) // 4
+    flipped = whole[:middle] + bytes([whole[middle] ^ 255]) + whole[middle + 1 :]
+    path.write_bytes({"cut": whole[:-20], "flip": flipped, "empty": b""}[harm])
+    assert shards.pending(folder) == [1]
+    with pytest.raises(InputError, match="shard 1 is not done or damaged"):
+        shards.gather(folder)
+    shards.run_shard(folder, 1)  # from units that are there still: the same bytes
+    assert path.read_bytes() == whole
+    assert shards.pending(folder) == []
+
+
+def test_other_settings_are_other_shards(config):
+    folder = shards.plan(config, 4)
+    shards.run_shard(folder, 0)
+    shards.plan(replace(config, seed=1), 4)
+    assert shards.pending(folder) == [0]
+    shards.plan(config, 4)
+    assert shards.pending(folder) == []
+
+
+def test_errors_are_counted_and_gathered(config, monkeypatch):
+    monkeypatch.setattr(run.Run, "query", lambda *_: 1 / 0)
+    with pytest.raises(InputError, match="no image could be processed"):
+        run_study(config, progress=False)
+    folder = shards.plan(replace(config, name="cut"), 2)
+    executors.sequential(folder, [0, 1])
+    assert shards.status(folder)["errors"] == 8  # two explainers on four images
+    with pytest.raises(InputError, match="no image could be processed; the first: division"):
+        shards.gather(folder)
+
+
+def test_bad_arguments(config, tmp_path, monkeypatch):
+    with pytest.raises(InputError, match="chunk is 0"):
+        shards.plan(config, 0)
+    with pytest.raises(InputError, match=r"plan\.json: not found"):
+        shards.pending(tmp_path)
+    folder = shards.plan(config, 4)
+    with pytest.raises(InputError, match=r"shard 7 is outside 0\.\.0"):
+        shards.run_shard(folder, 7)
+    with pytest.raises(InputError, match="workers is 0"):
+        executors.local(0)
+    given = builtins.__import__
+
+    def without(name, *rest):
+        if name == "submitit":
+            raise ImportError(name)
+        return given(name, *rest)
+
+    monkeypatch.setattr(builtins, "__import__", without)
+    with pytest.raises(InputError, match="needs submitit"):
+        executors.slurm(2)
+
+
+@pytest.mark.slow
+def test_two_processes_give_the_tables_of_one(tmp_path, monkeypatch):
+    monkeypatch.setenv("XAIUTILS_STUDIES", str(tmp_path))
+    config = StudyConfig(
+        "one", limit=4, explainers=("gradcam", "occlusion"), segmenters=("threshold",)
+    )
+    whole = run_study(config, progress=False)
+    folder = shards.plan(replace(config, name="two"), 1)
+    executors.local(2)(folder, shards.pending(folder))
+    shards.gather(folder)
+    same(whole, Study(replace(config, name="two"), folder))

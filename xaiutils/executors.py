@@ -1,0 +1,88 @@
+"""Who runs the shards of a study: this process, several of this machine, or a cluster.
+
+An executor is called with a study's folder and the shards to run (`xaiutils.shards`) and returns
+when they are done or, on a cluster, when they are handed over. What counts afterwards is which
+files are there, not what an executor says.
+"""
+
+import os
+import subprocess
+import sys
+from collections.abc import Callable, Sequence
+from concurrent.futures import ThreadPoolExecutor
+from pathlib import Path
+
+from tqdm.auto import tqdm
+
+from xaiutils.errors import InputError
+from xaiutils.shards import run_shard, run_shards
+
+Executor = Callable[[Path, Sequence[int]], None]
+
+
+def sequential(folder: Path, shards: Sequence[int]) -> None:
+    """One shard after the other, here."""
+    total = len(shards)
+    for _ in tqdm(run_shards(folder, shards), folder.name, total, unit="shard", delay=2):
+        pass
+
+
+def local(workers: int) -> Executor:
+    """Processes of this machine, which share its cores: each gets cores / workers threads."""
+    if workers < 1:
+        raise InputError(f"workers is {workers}: at least 1 is needed")
+
+    def run(folder: Path, shards: Sequence[int]) -> None:
+        parts = [list(shards[k::workers]) for k in range(min(workers, len(shards)))]
+        with ThreadPoolExecutor(workers) as pool:
+            status = list(pool.map(lambda part: _apart(folder, part, workers), parts))
+        failed = [f"{s}" for s in status if s]
+        if failed:
+            raise InputError(
+                f"{folder}: {len(failed)} of {len(parts)} processes failed (exit status "
+                f"{', '.join(failed)}; see above); what they finished is kept, run again"
+            )
+
+    return run
+
+
+def _apart(folder: Path, shards: list[int], workers: int) -> int:
+    """A process for some shards: its models are loaded once. Its exit status."""
+    cores = sorted(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else []
+    threads = max((len(cores) or os.cpu_count() or 1) // workers, 1)
+    env = {**os.environ, "OMP_NUM_THREADS": str(threads), "MKL_NUM_THREADS": str(threads)}
+    command = [sys.executable, "-m", "xaiutils.executors", str(folder), *map(str, shards)]
+    return subprocess.run(command, env=env, stdin=subprocess.DEVNULL).returncode
+
+
+def slurm(array: int, cpus: int = 4, gpus: int = 0, minutes: int = 720, partition: str = ""):
+    """A job array of SLURM through submitit; at most `array` jobs at a time.
+
+    Logs lie in the study's folder. A job that is requeued or cancelled leaves its shard undone;
+    `run` again submits what is missing.
+    """
+    try:
+        import submitit
+    except ImportError as error:
+        raise InputError("SLURM needs submitit: pip install 'xaiutils[slurm]'") from error
+
+    def run(folder: Path, shards: Sequence[int]) -> None:
+        executor = submitit.AutoExecutor(folder=folder / "slurm", cluster="slurm")
+        executor.update_parameters(
+            name=folder.name,
+            timeout_min=minutes,
+            cpus_per_task=cpus,
+            slurm_array_parallelism=array,
+            slurm_additional_parameters={"requeue": True},
+            **({"gpus_per_node": gpus} if gpus else {}),
+            **({"slurm_partition": partition} if partition else {}),
+        )
+        jobs = executor.map_array(run_shard, [folder] * len(shards), list(shards))
+        print(f"{len(jobs)} jobs submitted, the first is {jobs[0].job_id}", flush=True)
+
+    return run
+
+
+if __name__ == "__main__":
+    for path in run_shards(Path(sys.argv[1]), [int(number) for number in sys.argv[2:]]):
+        print(path.name, flush=True)
