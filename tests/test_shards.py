@@ -8,6 +8,7 @@ import pytest
 from conftest import SmallNet, frozen
 
 from xaiutils import executors, run, shards
+from xaiutils.cli import main
 from xaiutils.errors import InputError
 from xaiutils.study import TABLES, Study, StudyConfig, run_study
 
@@ -125,6 +126,29 @@ def test_bad_arguments(config, tmp_path, monkeypatch):
     monkeypatch.setattr(builtins, "__import__", without)
     with pytest.raises(InputError, match="needs submitit"):
         executors.slurm(2)
+
+
+def test_the_command_line(config, capsys):
+    asked = [
+        "run",
+        "--name",
+        "mine",
+        "--limit",
+        "3",
+        "--explainers",
+        "gradcam",
+        "--segmenters",
+        "threshold",
+    ]
+    assert main([*asked, "--executor", "sequential", "--chunk", "2"]) == 0
+    assert "2 shards to run" in capsys.readouterr().out
+    assert main(["status", "--study", "mine"]) == 0
+    assert "shards done 2" in capsys.readouterr().out
+    assert main([*asked, "--executor", "sequential", "--chunk", "2"]) == 0
+    assert "0 shards to run" in capsys.readouterr().out
+    assert main(["gather", "--study", "mine"]) == 0
+    assert main(["status", "--study", "other"]) == 2
+    assert "has no shards" in capsys.readouterr().err
 
 
 @pytest.mark.slow

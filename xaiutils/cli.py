@@ -1,4 +1,4 @@
-"""python -m xaiutils weights | data | run | analyse | claims | publish | figures | list
+"""python -m xaiutils COMMAND: `--help` lists them.
 
 Heavy imports stand inside the commands, so that --help answers at once.
 """
@@ -8,8 +8,9 @@ import sys
 from dataclasses import replace
 from pathlib import Path
 
+from xaiutils import sharded
 from xaiutils.describe import add_parser as add_describe
-from xaiutils.errors import InputError
+from xaiutils.errors import InputError, exit_status
 
 # options of `run` that are fields of StudyConfig, by their own names
 OVERRIDES = (
@@ -35,14 +36,7 @@ OVERRIDES = (
 def main(argv: list[str] | None = None) -> int:
     """Exit status: 0 done, 1 a notebook failed, 2 bad input (one line on stderr), 130 Ctrl-C."""
     args = parser().parse_args(argv)
-    try:
-        return args.command(args)
-    except InputError as error:
-        print(f"error: {error}", file=sys.stderr)
-        return 2
-    except KeyboardInterrupt:
-        print("interrupted: what was computed is kept; run again to go on", file=sys.stderr)
-        return 130
+    return exit_status(lambda: args.command(args))
 
 
 def parser() -> argparse.ArgumentParser:
@@ -57,6 +51,7 @@ def parser() -> argparse.ArgumentParser:
     _add_analyse(commands)
     _add_export(commands)
     _add_figures(commands)
+    _add_site(commands)
     listing = commands.add_parser("list", help="every name that the other commands take")
     listing.set_defaults(command=list_names)
     return top
@@ -111,7 +106,9 @@ def _add_run(commands) -> None:
     )
     run.add_argument("--device", help="of SAM2: cpu, cuda or mps")
     run.add_argument("--seed", type=int)
+    sharded.add_options(run)
     run.set_defaults(command=run_study)
+    sharded.add_commands(commands)
 
 
 def _add_analyse(commands) -> None:
@@ -159,6 +156,13 @@ def _add_figures(commands) -> None:
     figures.set_defaults(command=draw_figures)
 
 
+def _add_site(commands) -> None:
+    site = commands.add_parser("site", help="notebooks, galleries, claims and reference as a site")
+    site.add_argument("--study", type=_names, help="names with commas (demo,voc2012-subset)")
+    site.add_argument("--to", default="build/site", help="a new or empty folder, or an older site")
+    site.set_defaults(command=build_site)
+
+
 def _names(text: str) -> tuple[str, ...]:
     return tuple(name.strip() for name in text.split(",") if name.strip())
 
@@ -198,6 +202,8 @@ def run_study(args: argparse.Namespace) -> int:
     from xaiutils import study as studies
 
     given = {key: getattr(args, key) for key in OVERRIDES if getattr(args, key) is not None}
+    if args.executor:
+        return sharded.run_sharded(variant(args.study, given), args)
     if given:
         study = studies.run_study(variant(args.study, given))
     else:
@@ -272,6 +278,13 @@ def draw_figures(args: argparse.Namespace) -> int:
         {name: _value(text) for name, text in args.parameters},
     )
     return 1 if any(outcome.reason for outcome in outcomes) else 0
+
+
+def build_site(args: argparse.Namespace) -> int:
+    from xaiutils.site import STUDIES, build
+
+    print(build(STUDIES if args.study is None else args.study, args.to))
+    return 0
 
 
 def _value(text: str) -> object:

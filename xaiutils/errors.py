@@ -1,5 +1,21 @@
-"""The one exception that bad input raises."""
+"""The one exception that bad input raises, and what a command line makes of it."""
+
+import sys
+from collections.abc import Callable
 
 
 class InputError(ValueError):
     """An input that cannot be used: the message names the file or argument and says what to do."""
+
+
+def exit_status(command: Callable[[], int]) -> int:
+    """What a command line's `main` returns: the command's own status, 2 for bad input (one line on
+    stderr), 130 for Ctrl-C."""
+    try:
+        return command()
+    except InputError as error:
+        print(f"error: {error}", file=sys.stderr)
+        return 2
+    except KeyboardInterrupt:
+        print("interrupted: what was computed is kept; run again to go on", file=sys.stderr)
+        return 130

@@ -7,16 +7,18 @@ printed beside each number as the claimed range.
 import pandas as pd
 
 from xaiutils.claims.finding import Finding, mean_finding
+from xaiutils.comparison import wide_table
 from xaiutils.names import title
 from xaiutils.sections import cost, published, table2
 from xaiutils.sections.cues import singles
 from xaiutils.study import Study
 
 
-def by_image(study: Study, metric: str) -> pd.DataFrame:
-    """A localisation metric, a row an image and a column a cue."""
-    table = study.table("localisation")
-    return table[table["metric"] == metric].pivot(index="sample", columns="cue", values="value")
+def by_image(study: Study, metric: str, table: str = "localisation") -> pd.DataFrame:
+    """A metric of a table, a row an image and a column a cue (an explainer)."""
+    found = study.table(table)
+    found = found[found["metric"] == metric]
+    return wide_table(found, cue="cue" if "cue" in found else "explainer")
 
 
 def score_cam_iou(study: Study) -> list[Finding]:
@@ -146,12 +148,6 @@ def cost_order(study: Study) -> list[Finding]:
     return [mean_finding(quantity, rho, at_least=0.7)]
 
 
-def long(study: Study, table: str, metric: str, column: str = "explainer") -> pd.DataFrame:
-    """A metric of an analysis, a row an image and a column an explainer."""
-    found = study.table(table)
-    return found[found["metric"] == metric].pivot(index="sample", columns=column, values="value")
-
-
 def unstable(study: Study) -> list[Finding]:
     """C07: a map that moves by a tenth of its norm for a change that nobody sees, and maps of two
     seeds that correlate below 0.9, are read as unstable."""
@@ -160,7 +156,7 @@ def unstable(study: Study) -> list[Finding]:
         ("max_sensitivity", "max-sensitivity (radius 0.02)", {"at_least": 0.1}),
         ("seed_correlation", "rank correlation of two seeds' maps", {"at_most": 0.9}),
     ):
-        wide = long(study, "stability", metric)
+        wide = by_image(study, metric, "stability")
         # deterministic methods have no seed: their maps are equal and say nothing of the claim
         kept = wide.columns if metric != "seed_correlation" else wide.columns[wide.mean() < 1]
         found += [mean_finding(f"{quantity}, {title(cue)}", wide[cue], **claimed) for cue in kept]
@@ -170,7 +166,7 @@ def unstable(study: Study) -> list[Finding]:
 def complete_gradients(study: Study) -> list[Finding]:
     """C30: |sum of the attributions - difference of the scores| over that difference."""
     total, difference = (
-        long(study, "faithfulness", metric, "cue")
+        by_image(study, metric, "faithfulness")
         for metric in ("attribution_sum", "score_difference")
     )
     if "ig" not in total:
@@ -182,7 +178,7 @@ def complete_gradients(study: Study) -> list[Finding]:
 
 def texture(study: Study, metric: str, cue: str, quantity: str) -> list[Finding]:
     """A texture metric of one explainer against the mean of the others."""
-    wide = long(study, "texture", metric)
+    wide = by_image(study, metric, "texture")
     if cue not in wide:
         return []
     return [mean_finding(quantity, against_others(wide, cue), at_least=0)]
@@ -199,7 +195,7 @@ def grid(study: Study) -> list[Finding]:
 
 def borders(study: Study) -> list[Finding]:
     """C33: sometimes is read as on 5 % of the images or more; the band has 19 % of the area."""
-    wide = long(study, "texture", "border_share")
+    wide = by_image(study, "border_share", "texture")
     if "scorecam" not in wide:
         return []
     heavy = (wide["scorecam"].dropna() > 0.19).astype(float)
@@ -209,7 +205,7 @@ def borders(study: Study) -> list[Finding]:
 
 def over_smooth(study: Study) -> list[Finding]:
     """C34: high-frequency energy of VarGrad minus Integrated Gradients, the other gradient map."""
-    wide = long(study, "texture", "high_frequency")
+    wide = by_image(study, "high_frequency", "texture")
     if not {"vargrad", "ig"} <= set(wide):
         return []
     quantity = "high-frequency energy of VarGrad minus Integrated Gradients"
@@ -223,7 +219,7 @@ def straddling(study: Study) -> list[Finding]:
         ("boundary_recall", "boundary recall of the superpixels (2 px)", {"at_most": 0.9}),
         ("undersegmentation", "under-segmentation error of the superpixels", {"at_least": 0.05}),
     ):
-        wide = long(study, "texture", metric)
+        wide = by_image(study, metric, "texture")
         if "superpixels" in wide:
             found.append(mean_finding(quantity, wide["superpixels"], **claimed))
     return found

@@ -10,7 +10,7 @@ import argparse
 import sys
 import time
 
-from xaiutils.errors import InputError
+from xaiutils.errors import InputError, exit_status
 
 
 def main(argv: list[str] | None = None) -> int:
@@ -24,14 +24,8 @@ def main(argv: list[str] | None = None) -> int:
     parser.add_argument("--name", default="cutouts", help="name of the study (cutouts)")
     parser.add_argument("--minutes", type=float, default=float("inf"), help="stop after")
     args = parser.parse_args(argv)
-    try:
-        return {"fetch": fetch, "recognise": ask, "run": run, "gather": collect}[args.command](args)
-    except InputError as error:
-        print(f"error: {error}", file=sys.stderr)
-        return 2
-    except KeyboardInterrupt:
-        print("interrupted: what was computed is kept; run again to go on", file=sys.stderr)
-        return 130
+    commands = {"fetch": fetch, "recognise": ask, "run": run, "gather": collect}
+    return exit_status(lambda: commands[args.command](args))
 
 
 def fetch(args) -> int:
