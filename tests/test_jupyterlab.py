@@ -25,7 +25,7 @@ import pytest
 from ipykernel.kernelspec import write_kernel_spec
 from nbformat.v4 import new_code_cell, new_notebook
 
-from xaiutils.batch import NOTEBOOKS, check_cells, kill_tree
+from xaiutils.batch import NOTEBOOKS, TIMEOUT, check_cells, kill_tree
 from xaiutils.study import open_study
 
 playwright = pytest.importorskip("playwright.sync_api", reason="playwright is not installed")
@@ -33,7 +33,7 @@ playwright = pytest.importorskip("playwright.sync_api", reason="playwright is no
 pytestmark = pytest.mark.slow
 
 START = 180  # seconds: servers and kernels on a busy machine
-RUN = 900  # a whole notebook
+RUN = TIMEOUT  # a whole notebook
 SENTINEL = "--".join(["all", "cells", "ran"])  # never in a cell's source as it is printed
 LAST = 'print("--".join(["all", "cells", "ran"]))'
 SPEC = {"name": "python3", "display_name": "Python 3", "language": "python"}
