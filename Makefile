@@ -8,12 +8,13 @@ VENV := .venv
 RUN := $(VENV)/bin/python
 INSTALL := $(RUN) -m pip install --disable-pip-version-check -c constraints.txt
 
-.PHONY: help figures test test-slow bench lint lab setup sam2 clean
+.PHONY: help figures site test test-slow bench lint lab setup sam2 clean
 .DELETE_ON_ERROR:
 
 help:
 	@echo "make figures    run the study, then the notebooks, into figures/$(STUDY)"
 	@echo "                CLASSIFIER=resnet50 for the paper's classifier, STUDY=name for another study"
+	@echo "make site       notebooks, galleries, claims and reference as pages, into build/site"
 	@echo "make test       lint and test (minutes); make test-slow: the rest of the tests"
 	@echo "make lab        JupyterLab on the notebooks"
 	@echo "make bench      time every explanation against the plain libraries (long), and the scaling"
@@ -24,6 +25,9 @@ help:
 
 figures: setup
 	$(RUN) -m xaiutils figures --study $(STUDY)
+
+site: setup
+	$(RUN) -m xaiutils site
 
 test: setup lint
 	$(RUN) -m pytest -m "not slow"
