@@ -1,5 +1,6 @@
 """The reference of the package, from its docstrings, by pdoc; its search works from a file too."""
 
+import re
 from pathlib import Path
 
 from xaiutils.errors import InputError
@@ -25,4 +26,8 @@ def write_reference(folder: Path, modules: tuple[str, ...], shell: Shell) -> Non
 
 def without_paths(text: str) -> str:
     """The text with folders of this machine, which are values of constants, left out or as ~."""
-    return text.replace(f"{ROOT}/", "").replace(f"{Path.home()}/", "~/")
+    for folder, short in ((ROOT, "."), (Path.home(), "~")):
+        if folder == folder.parent:  # of a user without a home, "/" would be everywhere
+            continue
+        text = re.sub(rf"{re.escape(str(folder))}(?![\w.-])", short, text)
+    return text
