@@ -237,22 +237,3 @@ def test_the_strip_shows_every_click():
     said = [ax.get_xlabel() for ax in figure.axes]
     assert said[3].startswith("0 clicks, IoU 0.00") and said[5].startswith("2 clicks")
     plt.close("all")
-
-
-def test_the_widget_is_the_strip_where_nobody_clicks(monkeypatch):
-    monkeypatch.setenv(draw.HEADLESS, "1")
-    assert isinstance(draw.click_widget(Study(), "s"), plt.Figure)
-    plt.close("all")
-
-
-def test_the_widget_adds_and_takes_back(monkeypatch):
-    monkeypatch.delenv(draw.HEADLESS, raising=False)
-    said = []
-    draw_mask = draw.draw_mask
-    monkeypatch.setattr(draw, "draw_mask", lambda *a: (said.append(len(a[4])), draw_mask(*a)))
-    box = draw.click_widget(Study(), "s")
-    add, undo, suggest = box.children[1].children
-    suggest.click()
-    add.click()
-    undo.click()
-    assert said[0] == 0 and said[-2:] == [1, 0]

@@ -179,6 +179,17 @@ def write(lab: Lab, name: str, cells: list) -> str:
     return name
 
 
+# the first error, which stops the rest, or the closing sentence; looked for again until it is there
+FOUND = """(sentinel) => {
+    const cells = window.jupyterapp.shell.currentWidget.context.model.toJSON().cells;
+    const outputs = cells.flatMap((cell) => cell.outputs ?? []);
+    const error = outputs.find((output) => output.output_type === "error");
+    if (error) return `${error.ename}: ${error.evalue}`;
+    return outputs.some((output) => [output.text ?? ""].flat().join("").includes(sentinel))
+        && sentinel;
+}"""
+
+
 def run_all(page, lab: Lab, name: str) -> None:
     """Open a notebook, wait for its kernel, choose Run All Cells, wait for the closing sentence."""
     page.goto(f"{lab.url}/lab/tree/{quote(name)}?reset&token={lab.token}")
@@ -188,10 +199,9 @@ def run_all(page, lab: Lab, name: str) -> None:
     )
     page.locator(".lm-MenuBar-itemLabel", has_text=re.compile("^Run$")).click()
     page.locator(".lm-Menu-itemLabel", has_text=re.compile("^Run All Cells$")).click()
-    end = page.locator(".jp-OutputArea-output", has_text=SENTINEL)
-    end.wait_for(state="attached", timeout=1000 * RUN)
-    shown = page.locator('.jp-OutputArea-output[data-mime-type="application/vnd.jupyter.error"]')
-    assert shown.count() == 0, shown.first.inner_text()
+    found = page.wait_for_function(FOUND, arg=SENTINEL, timeout=1000 * RUN, polling=1000)
+    assert found.json_value() == SENTINEL
+    page.locator(".jp-OutputArea-output", has_text=SENTINEL).wait_for(state="attached")
 
 
 def save(page, lab: Lab, name: str):
@@ -231,6 +241,13 @@ def test_a_reader_moves_sliders_and_clicks(lab, name, page, shots):
     clicks_on_the_image(page, shots)
     assert page.hosts <= {"127.0.0.1", None, ""}  # None: data URLs
     assert check_cells(save(page, lab, name)) == ""
+
+
+def test_an_error_is_not_waited_out(lab, page):
+    name = write(lab, "error.ipynb", [new_code_cell("1 / 0")])
+    with pytest.raises(AssertionError, match="ZeroDivisionError: division by zero"):
+        run_all(page, lab, name)
+    save(page, lab, name)
 
 
 def changes(locator, before: str) -> str:

@@ -14,6 +14,7 @@ from xaiutils.sections.strategies import (
     GALLERIES,
     MARGIN,
     TARGET,
+    Chosen,
     best_floor,
     of,
     row_of,
@@ -29,7 +30,7 @@ LABELS = {
 CONTROL, CEILING = "floor:centre map", "ceiling:best of gallery"
 
 
-def strategies(table: pd.DataFrame, text: str) -> Figure:
+def strategies(table: pd.DataFrame, text: str, chosen: Chosen | None = None) -> Figure:
     """Mean IoU of every cue under each strategy, and the paired difference from the best floor.
 
     `table` is that of `sections.strategies.strategy_table`. Dashed: the best plain floor and the
@@ -52,7 +53,7 @@ def strategies(table: pd.DataFrame, text: str) -> Figure:
         axes[1].set(xlabel="difference from the best floor")
         rows(axes[0], cues)
         axes[1].tick_params(labelleft=False)
-        headline(figure, strategy_title(table))
+        headline(figure, strategy_title(table, chosen))
         shapes = [
             Line2D([], [], marker=MARKERS[name], color="#444444", lw=0, label=LABELS[name])
             for name in MARKERS

@@ -75,20 +75,24 @@ def target_met(row: pd.Series) -> bool:
     return bool(row["mean"] >= TARGET and row["gain"] >= MARGIN and row["gain_low"] > 0)
 
 
-def strategy_title(table: pd.DataFrame) -> str:
-    """The finding in one line."""
+Chosen = tuple[str, str]  # cue and prompting, picked on training images (`learned`, "selection")
+
+
+def strategy_title(table: pd.DataFrame, chosen: Chosen | None = None) -> str:
+    """The finding in one line: of what training images chose, else of the best."""
     found = of(table, "gallery")
     if found.empty:
         return "IoU by prompting strategy"
-    best = found.iloc[0]
+    best = found.iloc[0] if chosen is None else row_of(table, *chosen)
+    best = found.iloc[0] if best is None else best
     return (
         f"A gallery of masks chosen by the map: {best['mean']:.2f} ({title(best['cue'])}), "
         f"{best['gain']:+.2f} over the best floor".replace("-", "−")
     )
 
 
-def strategy_sentence(table: pd.DataFrame) -> str:
-    """The galleries against the floor, the dual cues, the gallery without explanation, the best."""
+def strategy_sentence(table: pd.DataFrame, chosen: Chosen | None = None) -> str:
+    """What training images chose; the galleries against the floor, the dual cues, the gallery without explanation, the best."""
     floor = best_floor(table)
     if floor is None or of(table, "gallery").empty:
         return "This study has no gallery or no floor to compare it with."
@@ -96,6 +100,8 @@ def strategy_sentence(table: pd.DataFrame) -> str:
         f"The best plain floor ({short_title(floor['cue'])}) reaches "
         f"{estimate(floor['mean'], floor['low'], floor['high'])}."
     ]
+    if chosen is not None:
+        said += [_chosen_sentence(row_of(table, *chosen))]
     for prompting in GALLERIES:
         said += [_prompting_sentence(table, prompting)]
     said += [_control_sentence(table), _oracle_sentence(table)]
@@ -115,6 +121,18 @@ def _prompting_sentence(table: pd.DataFrame, prompting: str) -> str:
         f"{estimate(best['mean'], best['low'], best['high'])}, {change(_as_change(best))} over "
         f"that floor; clearly above it for {sure} of {len(single)} explainers. It {verdict} the "
         f"target of {TARGET} and {MARGIN:+.2f} over the floor."
+    )
+
+
+def _chosen_sentence(row: pd.Series | None) -> str:
+    if row is None:
+        return ""
+    verdict = "meets" if target_met(row) else "falls short of"
+    return (
+        f"**Chosen on training images alone, {title(row['cue'])} with {row['prompting']}**: "
+        f"{estimate(row['mean'], row['low'], row['high'])}, {change(_as_change(row))} over that "
+        f"floor (n = {row['n']}). It {verdict} the target of {TARGET} and {MARGIN:+.2f}. The rows "
+        "below were picked with these images in view."
     )
 
 
