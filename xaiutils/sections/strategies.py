@@ -92,7 +92,8 @@ def strategy_title(table: pd.DataFrame, chosen: Chosen | None = None) -> str:
 
 
 def strategy_sentence(table: pd.DataFrame, chosen: Chosen | None = None) -> str:
-    """What training images chose; the galleries against the floor, the dual cues, the gallery without explanation, the best."""
+    """What training images chose; the galleries against the floor, the gallery chosen without an
+    explanation, and the best."""
     floor = best_floor(table)
     if floor is None or of(table, "gallery").empty:
         return "This study has no gallery or no floor to compare it with."
