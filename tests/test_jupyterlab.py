@@ -359,7 +359,8 @@ def test_every_notebook_runs_to_its_end(path, lab, page, shots):
     name = write(lab, path.name, notebook.cells)
     run_all(page, lab, name)
     page.screenshot(path=shots / f"{path.stem}.png")
-    for k, widget in enumerate(page.locator(".jupyter-widgets.widget-box > .widget-html").all()):
+    drawn = page.locator('.jp-OutputArea-output img[alt*="Cyan"], .xaiutils-click')
+    for k, widget in enumerate(drawn.all()):
         widget.scroll_into_view_if_needed()
         page.screenshot(path=shots / f"{path.stem}_widget{k}.png")
     assert page.hosts <= {"127.0.0.1", None, ""}
