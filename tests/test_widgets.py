@@ -89,6 +89,12 @@ class Study:
         return pd.DataFrame(cues, columns=["sample", "cue", "metric", "value"])
 
 
+@pytest.fixture(autouse=True)
+def no_open_figures():
+    yield
+    plt.close("all")
+
+
 @pytest.fixture
 def study():
     return Study()
@@ -436,11 +442,13 @@ WIDGETS = [threshold_explorer, fusion_blend, click_to_prompt]
 @pytest.mark.parametrize("widget", WIDGETS)
 def test_the_environment_says_whether_anybody_is_there(widget, study, monkeypatch):
     monkeypatch.setenv("XAIUTILS_HEADLESS", "1")
-    assert isinstance(widget(study), plt.Figure)
+    figure = widget(study)
+    assert plt.fignum_exists(figure.number)  # open: a notebook shows it below the cell
+    plt.close("all")
     assert not isinstance(widget(study, headless=False), plt.Figure)
     monkeypatch.delenv("XAIUTILS_HEADLESS")
     assert not isinstance(widget(study), plt.Figure)
-    assert plt.get_fignums() == []  # shown once, as the value of the cell
+    assert plt.get_fignums() == []
 
 
 @pytest.mark.parametrize("widget", WIDGETS)

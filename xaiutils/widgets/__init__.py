@@ -6,7 +6,8 @@
 
 Each reads what the study has stored, takes `headless=True` (default: whether XAIUTILS_HEADLESS is
 set, as it is for notebooks that run without a reader) for a matplotlib figure of the same defaults,
-and raises InputError for a study of tables alone. Nothing is requested from another host.
+and raises InputError for a study of tables alone. The figure stays open as all others do: assign
+it (`fig = ...`), and a notebook shows it once. Nothing is requested from another host.
 """
 
 from xaiutils.widgets.blend import fusion_blend

@@ -17,7 +17,7 @@ from xaiutils.names import title
 from xaiutils.sections.cues import explainers
 from xaiutils.study import Study
 from xaiutils.widgets import raster
-from xaiutils.widgets.frontend import is_headless, line, need_maps, pick, said, still
+from xaiutils.widgets.frontend import is_headless, line, need_maps, pick, said
 
 COMPUTED = "fused-weighted"  # confidence x consensus, `fusion.entropy_kl_iou`
 NAN = float("nan")
@@ -208,4 +208,4 @@ def fusion_blend(
     need_maps(study)
     pick("fusion", COMPUTED, study.cues)
     id = pick("image", image, study.sample_ids)
-    return still(blend_figure(study, id)) if is_headless(headless) else FusionBlend(study, id)
+    return blend_figure(study, id) if is_headless(headless) else FusionBlend(study, id)

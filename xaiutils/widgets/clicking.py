@@ -13,7 +13,7 @@ from xaiutils.figures.photos import WIDTH, below, headline
 from xaiutils.study import Study
 from xaiutils.widgets.click_canvas import ClickCanvas
 from xaiutils.widgets.click_scene import status
-from xaiutils.widgets.frontend import is_headless, need_maps, pick, still
+from xaiutils.widgets.frontend import is_headless, need_maps, pick
 from xaiutils.widgets.prompter import Prompter
 
 SEGMENTER = "embedded_sam"
@@ -98,4 +98,4 @@ def click_to_prompt(
     """
     need_maps(study)
     id = pick("image", image, study.sample_ids)
-    return still(click_figure(study, id)) if is_headless(headless) else ClickToPrompt(study, id)
+    return click_figure(study, id) if is_headless(headless) else ClickToPrompt(study, id)

@@ -5,7 +5,6 @@ from html import escape
 
 import matplotlib.pyplot as plt
 import numpy as np
-from matplotlib.figure import Figure
 
 from xaiutils.errors import InputError
 from xaiutils.figures.clicks import interactive
@@ -58,9 +57,3 @@ def font() -> str:
     with style():
         names = plt.rcParams["font.sans-serif"]
     return ", ".join(name if name == "sans-serif" else f"'{name}'" for name in names[:6])
-
-
-def still(figure: Figure) -> Figure:
-    """The figure, closed: a notebook shows it once, as the value of its cell."""
-    plt.close(figure)
-    return figure

@@ -14,7 +14,7 @@ from xaiutils.metrics.localisation import coverage, iou, spill
 from xaiutils.names import title
 from xaiutils.study import Study
 from xaiutils.widgets import raster
-from xaiutils.widgets.frontend import is_headless, line, listed, need_maps, pick, said, still
+from xaiutils.widgets.frontend import is_headless, line, listed, need_maps, pick, said
 
 NAN = float("nan")
 LEGEND = "Yellow: the map cut at the level. Cyan: ground truth."
@@ -173,5 +173,5 @@ def threshold_explorer(
     id = pick("image", image, study.sample_ids)
     cue = pick("explainer", explainer, study.cues)
     if is_headless(headless):
-        return still(threshold_figure(study, id, cue))
+        return threshold_figure(study, id, cue)
     return ThresholdExplorer(study, id, cue)
