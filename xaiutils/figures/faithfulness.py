@@ -93,8 +93,10 @@ def stability(table: pd.DataFrame, text: str) -> Figure:
             ax.tick_params(labelleft=ax is axes[0])
         axes[0].set_xscale("log")
         headline(figure, stability_title(table))
-        below(figure, "Fast preset, few draws: see the analysis. Noise is 2 % of the input's "
-              f"range; augmentations are the mirror image and 10 % more light. {text}")  # fmt: skip
+        n = table["sample"].nunique()
+        below(figure, f"Measured on {n} of the study's images (Score-CAM on fewer), fast preset, "
+              "few draws. Noise is 2 % of the input's range; augmentations are the mirror image "
+              f"and 10 % more light. The study: {text}")  # fmt: skip
     return figure
 
 
@@ -119,8 +121,9 @@ def randomisation(table: pd.DataFrame, text: str) -> Figure:
         ax.set(xlabel="layers with shuffled weights, from the output down",
                ylabel="Spearman correlation with\nthe trained network's map")  # fmt: skip
         headline(figure, randomisation_title(table))
-        below(figure, f"Trained: nothing shuffled, fast preset and another seed, so what is "
-              f"missing to 1 is the explainer's own noise. {text}", cue_legend(cues))  # fmt: skip
+        below(figure, f"Measured on {table['n'].max()} of the study's images. Trained: nothing "
+              "shuffled, fast preset and another seed, so what is missing to 1 is the explainer's "
+              f"own noise. The study: {text}", cue_legend(cues))  # fmt: skip
     return figure
 
 

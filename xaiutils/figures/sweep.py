@@ -39,11 +39,15 @@ def sweep(table: pd.DataFrame, text: str) -> Figure:
         what = "the thresholded map" if top["result"] == MAP else "SAM's mask"
         headline(figure, f"The choice that moves most: {top['factor']}, {top['range']:.2f} "
                  f"of mean IoU, for {what}")  # fmt: skip
-        below(figure, "Solid: SAM's masks, dotted: thresholded maps; bars: 95 % intervals over "
-              "images; the grey line marks the default. Bottom: best minus worst mean IoU over a "
-              "factor's values, with the interval of that range; drawing is chance alone. One "
-              f"factor at a time, the others at their defaults. {text}",
-              cue_legend(means["cue"].unique()))  # fmt: skip
+        n = table["sample"].nunique()
+        below(
+            figure,
+            f"Measured on {n} of the study's images. Solid: SAM's masks, dotted: thresholded maps; "
+            "bars: 95 % intervals over images; the grey line marks the default. Bottom: best minus "
+            "worst mean IoU over a factor's values, with the interval of that range; drawing is "
+            f"chance alone. One factor at a time, the others at their defaults. The study: {text}",
+            cue_legend(means["cue"].unique()),
+        )
     return figure
 
 
@@ -58,8 +62,9 @@ def _factor(ax: Axes, means: pd.DataFrame, factor: str) -> None:
             ax.vlines(x, part["low"], part["high"], color=look["color"], lw=0.6, alpha=0.6)
     if DEFAULTS[factor] in values:
         ax.axvline(values.index(DEFAULTS[factor]), color="#bbbbbb", lw=0.8, zorder=0)
-    ax.set_xticks(range(len(values)), values, fontsize=7.5)
-    ax.set_title(factor, fontsize=9)
+    crowded = {"rotation": 90} if len(values) > 6 else {}
+    ax.set_xticks(range(len(values)), values, fontsize=7.5, **crowded)
+    ax.set_title(factor, fontsize=8.5)
 
 
 def _ranges(ax: Axes, found: pd.DataFrame) -> None:

@@ -182,6 +182,9 @@ REGION_TITLES = {
 }
 
 
+FEW = 10  # a headline does not rest on fewer images
+
+
 def context(table: pd.DataFrame, text: str) -> Figure:
     """How much context seeds label as object, and the heads trained on them; a panel a region.
 
@@ -198,7 +201,8 @@ def context(table: pd.DataFrame, text: str) -> Figure:
             part = found[found["region"] == region].set_index("source").reindex(sources)
             _dumbbells(ax, part, sources)
             n = int(part["n"].max())
-            ax.set(title=f"{REGION_TITLES[region]} (n = {n})", xlabel="labelled as object, %")
+            ax.set(xlabel="labelled as object, %")
+            ax.set_title(f"{REGION_TITLES[region]}\n(n = {n})", fontsize=9)
         named_rows(axes[0, 0], [source_title(source) for source in sources])
         headline(figure, _context_headline(found, table))
         handles = [
@@ -229,7 +233,7 @@ def _context_headline(found: pd.DataFrame, table: pd.DataFrame) -> str:
     said = [
         f"{REGION_TITLES[region]} {100 * rows['mean'][region]:+.0f} points".replace("-", "−")
         for region in CONTEXT
-        if region in rows.index
+        if region in rows.index and rows["n"][region] >= FEW
     ]
     tail = ""
     if "far" in extra.index:
