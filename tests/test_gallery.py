@@ -195,6 +195,14 @@ def _table(samples=12, n=20, cues=("gradcam", "lime", "fused-weighted", "fused-m
 
 def test_both_choosers_find_a_linear_truth():
     found = learned.selection(_table(), "made-up")
+    cue, prompting = found["chosen"]
+    group = learned.group_of(cue)
+    assert found[prompting][group]["held_out_by_cue"][cue] == max(
+        iou
+        for name in ("gallery", "gallery-learned")
+        for part in learned.FITTED
+        for iou in found[name][part]["held_out_by_cue"].values()
+    )
     assert found["images"] == 12
     for group in ("single", "fused"):
         rule, ridge = found["gallery"][group], found["gallery-learned"][group]
@@ -212,7 +220,7 @@ def test_held_out_choices_have_not_seen_the_image():
     seen = []
 
     def fit(parts):
-        seen.append({sample for sample, _, _ in parts})
+        seen.append({part.sample for part in parts})
         return {"map": 1.0}
 
     parts = learned.galleries(_table(samples=7))

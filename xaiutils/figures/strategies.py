@@ -36,8 +36,8 @@ def strategies(table: pd.DataFrame, text: str, chosen: Chosen | None = None) -> 
     `table` is that of `sections.strategies.strategy_table`. Dashed: the best plain floor and the
     gallery chosen by the image's centre; dotted: the best mask of any gallery.
     """
-    chosen = table[table["prompting"].isin(GALLERIES) & table["kind"].isin(["explainer", "fusion"])]
-    cues = in_order(chosen["cue"].unique())
+    shown = table[table["prompting"].isin(GALLERIES) & table["kind"].isin(["explainer", "fusion"])]
+    cues = in_order(shown["cue"].unique())
     if not cues:
         return nothing("This study has no galleries: `python -m xaiutils analyse` makes them.")
     with style():

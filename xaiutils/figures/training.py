@@ -182,7 +182,7 @@ REGION_TITLES = {
 }
 
 
-FEW = 10  # a headline does not rest on fewer images
+FEW = 0.2  # a headline leaves out what fewer of the images show
 
 
 def context(table: pd.DataFrame, text: str) -> Figure:
@@ -233,7 +233,7 @@ def _context_headline(found: pd.DataFrame, table: pd.DataFrame) -> str:
     said = [
         f"{REGION_TITLES[region]} {100 * rows['mean'][region]:+.0f} points".replace("-", "−")
         for region in CONTEXT
-        if region in rows.index and rows["n"][region] >= FEW
+        if region in rows.index and rows["n"][region] >= FEW * rows["n"].max()
     ]
     tail = ""
     if "far" in extra.index:
