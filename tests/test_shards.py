@@ -35,9 +35,9 @@ def tables(study: Study) -> dict[str, pd.DataFrame]:
     return {name: study.table(name).drop(columns="seconds", errors="ignore") for name in TABLES}
 
 
-def same(a: Study, b: Study) -> None:
+def same(a: Study, b: Study, **tolerance) -> None:
     for name, table in tables(a).items():
-        pd.testing.assert_frame_equal(table, tables(b)[name])
+        pd.testing.assert_frame_equal(table, tables(b)[name], **tolerance)
 
 
 @pytest.mark.parametrize("chunk, compact", [(1, False), (3, False), (3, True)])
@@ -161,4 +161,5 @@ def test_two_processes_give_the_tables_of_one(tmp_path, monkeypatch):
     folder = shards.plan(replace(config, name="two"), 1)
     executors.local(2)(folder, shards.pending(folder))
     shards.gather(folder)
-    same(whole, Study(replace(config, name="two"), folder))
+    # other numbers of threads add in another order; Otsu's threshold then moves by a bin at most
+    same(whole, Study(replace(config, name="two"), folder), rtol=0, atol=0.02)

@@ -28,7 +28,11 @@ def sequential(folder: Path, shards: Sequence[int]) -> None:
 
 
 def local(workers: int) -> Executor:
-    """Processes of this machine, which share its cores: each gets cores / workers threads."""
+    """Processes of this machine, which share its cores: each gets cores / workers threads.
+
+    Fewer threads add in another order: a map moves in its last digits, and what is measured of it
+    by 0.02 at most (one bin of Otsu's histogram) in our tests.
+    """
     if workers < 1:
         raise InputError(f"workers is {workers}: at least 1 is needed")
 
