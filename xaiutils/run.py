@@ -2,7 +2,7 @@
 
 import json
 import time
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from dataclasses import asdict
 from functools import cached_property
 from pathlib import Path
@@ -14,7 +14,7 @@ from tqdm.auto import tqdm
 from xaiutils import __version__
 from xaiutils.classifiers import HUB, FrozenClassifier, Passes, load_classifier
 from xaiutils.config import EVALUATION_SCHEMA, SCHEMA, TABLES, StudyConfig, stream
-from xaiutils.datasets import Dataset, Sample
+from xaiutils.datasets import Dataset, Sample, load_dataset
 from xaiutils.errors import InputError
 from xaiutils.evaluation import Evaluation, evaluate
 from xaiutils.explainers import Explainer, Query, describe, saliency
@@ -33,16 +33,24 @@ def complete(config: StudyConfig, folder: Path, dataset: Dataset, progress: bool
     ids = dataset.ids[: config.limit]
     if not ids:
         raise InputError(f"data set {config.dataset!r} has no samples")
-    index, rows = {}, {table: [] for table in TABLES}
-    rows["errors"] += skipped_rows(dataset)
     run = Run(config, folder, dataset)
     total = len(ids) * (len(config.explainers) + 1)
     with tqdm(total=total, desc=config.name, unit="unit", disable=not progress, delay=2) as bar:
-        for id in ids:
-            for table, found in run.one(id, index, bar):
-                rows[table] += [{"sample": id, **row} for row in found]
-    tables = {name: pd.DataFrame(rows[name], columns=TABLES[name]) for name in TABLES}
-    finish(config, folder, index, tables)
+        rows, index = run.collect(ids, bar)
+    rows["errors"] = skipped_rows(dataset) + rows["errors"]
+    finish(config, folder, index, as_tables(rows))
+
+
+def dataset_of(config: StudyConfig) -> Dataset:
+    """The data set as the study asks for it."""
+    return load_dataset(
+        config.dataset, config.root, config.split, reading=config.reading, logit=config.logit
+    )
+
+
+def as_tables(rows: dict[str, list[dict]]) -> dict[str, pd.DataFrame]:
+    """The rows of every table as a frame, an empty one with its columns."""
+    return {name: pd.DataFrame(rows[name], columns=TABLES[name]) for name in TABLES}
 
 
 def skipped_rows(dataset: Dataset) -> list[dict]:
@@ -113,6 +121,15 @@ class Run:
     @cached_property
     def segmenters(self) -> dict[str, Segmenter]:
         return {name: load_for(self.config, name) for name in self.config.segmenters}
+
+    def collect(self, ids: Sequence[str], bar) -> tuple[dict[str, list[dict]], dict[str, dict]]:
+        """The rows of every table for some samples, and the unit files of each sample."""
+        rows: dict[str, list[dict]] = {table: [] for table in TABLES}
+        index: dict[str, dict] = {}
+        for id in ids:
+            for table, found in self.one(id, index, bar):
+                rows[table] += [{"sample": id, **row} for row in found]
+        return rows, index
 
     def one(self, id: str, index: dict, bar) -> Iterator[tuple[str, list[dict]]]:
         """(table, rows) of one sample; its unit files are entered into `index`."""
@@ -255,8 +272,13 @@ def finish(config: StudyConfig, folder: Path, index: dict, tables: dict[str, pd.
         write_table(folder / f"{name}.parquet", table)
     write_text(folder / "summary.csv", summarise(tables).to_csv(index=False))
     write_text(folder / "units" / "index.json", json.dumps(index))
-    stored = {"schema": SCHEMA, "xaiutils": __version__, "config": asdict(config)}
-    write_text(folder / "config.json", json.dumps(stored, indent=2) + "\n")
+    write_config(folder / "config.json", config)
+
+
+def write_config(path: Path, config: StudyConfig, **more: object) -> None:
+    """What `study.read_config` reads, with the version that wrote it and whatever else is given."""
+    stored = {"schema": SCHEMA, "xaiutils": __version__, "config": asdict(config), **more}
+    write_text(path, json.dumps(stored, indent=2) + "\n")
 
 
 def summarise(tables: dict[str, pd.DataFrame]) -> pd.DataFrame:

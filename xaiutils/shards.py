@@ -22,12 +22,10 @@ import pyarrow.compute as pc
 import pyarrow.parquet as pq
 from tqdm.auto import tqdm
 
-from xaiutils import __version__
 from xaiutils.config import EVALUATION_SCHEMA, SCHEMA, TABLES, StudyConfig, studies_dir
-from xaiutils.datasets import Dataset, load_dataset
 from xaiutils.errors import InputError
-from xaiutils.run import Run, finish, skipped_rows
-from xaiutils.store import digest, read_whole, write_table, write_text
+from xaiutils.run import Run, as_tables, dataset_of, finish, skipped_rows, write_config
+from xaiutils.store import digest, read_arrow, read_whole, write_table
 
 CHUNK = 50  # samples a shard
 INDEX = "index"  # beside the tables a shard holds the unit files of each sample, as JSON
@@ -46,12 +44,6 @@ class Plan:
         return Path(folder) / "shards" / f"{shard:05}.{key}.parquet"
 
 
-def dataset_of(config: StudyConfig) -> Dataset:
-    return load_dataset(
-        config.dataset, config.root, config.split, reading=config.reading, logit=config.logit
-    )
-
-
 def plan(config: StudyConfig, chunk: int = CHUNK, compact: bool = False) -> Path:
     """Write the plan of a study into its folder and return the folder."""
     if chunk < 1:
@@ -68,8 +60,7 @@ def write_plan(folder: Path, config: StudyConfig, ids, chunk: int, compact: bool
     """plan.parquet (shard, sample), then plan.json with the configuration."""
     shards = pd.Series(range(len(ids))) // chunk
     write_table(folder / "plan.parquet", pd.DataFrame({"shard": shards, "sample": list(ids)}))
-    stored = {"schema": SCHEMA, "xaiutils": __version__, "config": asdict(config)}
-    write_text(folder / "plan.json", json.dumps({**stored, "compact": compact}, indent=2) + "\n")
+    write_config(folder / "plan.json", config, compact=compact)
 
 
 def read_plan(folder: Path) -> Plan:
@@ -97,12 +88,13 @@ def status(folder: Path) -> dict[str, int]:
     """
     known = read_plan(folder)
     found = {"shards": len(known.shards), "samples": sum(map(len, known.shards))}
-    done = [k for k in range(len(known.shards)) if footer(known.path(folder, k)) is not None]
+    ends = {k: footer(known.path(folder, k)) for k in range(len(known.shards))}
+    done = {k: end for k, end in ends.items() if end is not None}
     return {
         **found,
         "shards_done": len(done),
         "samples_done": sum(len(known.shards[k]) for k in done),
-        "errors": sum(_errors(known.path(folder, k)) for k in done),
+        "errors": sum(json.loads(end.metadata[b"xaiutils"])["errors"] for end in done.values()),
     }
 
 
@@ -111,10 +103,6 @@ def footer(path: Path) -> pq.FileMetaData | None:
         return pq.read_metadata(path)
     except (OSError, pa.ArrowInvalid):
         return None
-
-
-def _errors(path: Path) -> int:
-    return int(json.loads(footer(path).metadata[b"xaiutils"])["errors"])
 
 
 def run_shard(folder: Path, shard: int) -> Path:
@@ -131,26 +119,16 @@ def run_shards(folder: Path, shards: Sequence[int]) -> Iterator[Path]:
             raise InputError(f"shard {shard} is outside 0..{len(known.shards) - 1} of {folder}")
         path, ids = known.path(folder, shard), known.shards[shard]
         if read_shard(path) is None:
-            write_shard(path, *compute(run, ids))
+            with tqdm(disable=True) as bar:
+                write_shard(path, *run.collect(ids, bar))
             for id in ids if known.compact else ():
                 rmtree(folder / "units" / id, ignore_errors=True)
         yield path
 
 
-def compute(run: Run, ids: Sequence[str]) -> tuple[dict[str, list[dict]], dict[str, dict]]:
-    """The rows of every table, and the unit files of every sample."""
-    rows: dict[str, list[dict]] = {table: [] for table in TABLES}
-    index: dict[str, dict] = {}
-    with tqdm(disable=True) as bar:
-        for id in ids:
-            for table, found in run.one(id, index, bar):
-                rows[table] += [{"sample": id, **row} for row in found]
-    return rows, index
-
-
 def write_shard(path: Path, rows: dict[str, list[dict]], index: dict[str, dict]) -> None:
     """All tables in one file: a column `table`, then the columns of all; absent ones are null."""
-    tables = {name: pd.DataFrame(rows[name], columns=TABLES[name]) for name in TABLES}
+    tables = as_tables(rows)
     units = map(json.dumps, index.values())
     tables[INDEX] = pd.DataFrame({"sample": list(index), "units": list(units)})
     parts = [as_arrow(name, table) for name, table in tables.items() if len(table)]
@@ -167,8 +145,8 @@ def as_arrow(name: str, table: pd.DataFrame) -> pa.Table:
 def read_shard(path: Path) -> pa.Table | None:
     """The file of a shard with every page verified; None if it is missing or damaged."""
     try:
-        return pq.read_table(path, page_checksum_verification=True)
-    except (OSError, pa.ArrowInvalid):
+        return read_arrow(path)
+    except InputError:
         return None
 
 

@@ -74,8 +74,13 @@ def write_table(path: Path, table: pd.DataFrame | pa.Table) -> None:
 
 def read_whole(path: Path) -> pd.DataFrame:
     """A table that `write_table` wrote, every page verified; InputError if it is damaged."""
+    return read_arrow(path).to_pandas()
+
+
+def read_arrow(path: Path) -> pa.Table:
+    """The same before it becomes a frame."""
     try:
-        return pq.read_table(path, page_checksum_verification=True).to_pandas()
+        return pq.read_table(path, page_checksum_verification=True)
     except (OSError, pa.ArrowInvalid) as error:
         raise InputError(f"{path}: damaged ({error}); delete it and run the study again") from error
 

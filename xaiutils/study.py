@@ -18,13 +18,13 @@ import pandas as pd
 
 from xaiutils.classifiers import FrozenClassifier, load_classifier
 from xaiutils.config import SCHEMA, STUDIES, TABLES, StudyConfig, stream, studies_dir
-from xaiutils.datasets import Dataset, Sample, load_dataset
+from xaiutils.datasets import Dataset, Sample
 from xaiutils.errors import InputError
 from xaiutils.evaluation import to_image
 from xaiutils.explainers import EXPLAINERS, saliency
 from xaiutils.names import CLASSIFIER_TITLES, SEGMENTER_TITLES, in_order
 from xaiutils.probe import load_probe, with_probe
-from xaiutils.run import complete, load_for
+from xaiutils.run import complete, dataset_of, load_for
 from xaiutils.segmenters import Segmenter
 from xaiutils.segmenters.sam2 import title as sam2_title
 from xaiutils.store import read_unit, read_whole, unpack
@@ -81,10 +81,7 @@ class Study:
 
     @cached_property
     def dataset(self) -> Dataset:
-        config = self.config
-        return load_dataset(
-            config.dataset, config.root, config.split, reading=config.reading, logit=config.logit
-        )
+        return dataset_of(self.config)
 
     @cached_property
     def classifier(self) -> FrozenClassifier:
