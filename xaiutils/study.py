@@ -123,8 +123,13 @@ class Study:
 
     def saliency(self, id: str, cue: str) -> np.ndarray:
         """(H, W) float32 in [0, 1] at image size; all NaN for a flat map."""
-        row = self.table("samples").set_index("sample").loc[id]
-        return to_image(self._small(id, cue), (int(row["height"]), int(row["width"])))
+        return to_image(self._small(id, cue), self._shapes[id])
+
+    @cached_property
+    def _shapes(self) -> dict[str, tuple[int, int]]:
+        """(H, W) of each sample's image: asked for with every map, so the table is read once."""
+        table = self.table("samples")
+        return dict(zip(table["sample"], zip(table["height"].tolist(), table["width"].tolist())))
 
     def _small(self, id: str, cue: str) -> np.ndarray:
         if cue in EXPLAINERS:
