@@ -17,6 +17,7 @@ import sys
 import tempfile
 import time
 from pathlib import Path
+from unittest.mock import patch
 
 import matplotlib.pyplot as plt
 import numpy as np
@@ -78,13 +79,14 @@ def work(axis: str, value: int, root: str) -> float:
     """Run a point's study in this process; seconds without the loading of the models."""
     study = config(axis, value, root)
     with tempfile.TemporaryDirectory() as folder:  # one image first: models, kernels and caches
-        os.environ["XAIUTILS_STUDIES"] = folder
         copies(Path(folder, "one"), 1)
-        run_study(config("images", 1, f"{folder}/one"), progress=False)
-    os.environ["XAIUTILS_STUDIES"] = tempfile.mkdtemp(dir=root)  # nothing computed here yet
-    start = time.perf_counter()
-    run_study(study, progress=False)
-    return time.perf_counter() - start
+        with patch.dict(os.environ, XAIUTILS_STUDIES=folder):
+            run_study(config("images", 1, f"{folder}/one"), progress=False)
+    empty = tempfile.mkdtemp(dir=root)  # nothing computed here yet
+    with patch.dict(os.environ, XAIUTILS_STUDIES=empty):
+        start = time.perf_counter()
+        run_study(study, progress=False)
+        return time.perf_counter() - start
 
 
 def worker(job: tuple[str, int, str, int]) -> float:
