@@ -20,7 +20,8 @@ import numpy as np
 import pandas as pd
 
 from xaiutils.claims import maps, proxy, training
-from xaiutils.claims.finding import Finding
+from xaiutils.claims.composites import on_composites
+from xaiutils.claims.finding import Finding, judge
 from xaiutils.errors import InputError
 from xaiutils.names import CLASSIFIER_TITLES
 from xaiutils.sections.published import PUBLISHED, data_name
@@ -97,7 +98,7 @@ def _row(study: Study, claim: dict) -> dict:
         "high": first.high,
         "n": first.n,
         "verdict": verdict,
-        "reason": "; ".join([reason, *departures(study, claim["id"])]),
+        "reason": "; ".join([reason, *departures(study, claim["id"]), *on_composites(claim["id"])]),
     }
 
 
@@ -114,18 +115,6 @@ def _findings(study: Study, id: str) -> list[Finding] | str:
     except InputError as error:  # a study without a SAM, or from before a table was kept
         return str(error)
     return found or "the study lacks the cues that decide it"
-
-
-def judge(findings: list[Finding]) -> tuple[str, str]:
-    """The verdict and its reason, from the findings alone."""
-    points = [finding.points for finding in findings]
-    if all(point == "for" for point in points):
-        verdict = "supported"
-    elif all(point == "against" for point in points):
-        verdict = "not supported"
-    else:
-        verdict = "mixed"
-    return verdict, "; ".join(str(finding) for finding in findings)
 
 
 def departures(study: Study, id: str) -> list[str]:

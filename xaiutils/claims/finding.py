@@ -52,3 +52,15 @@ def mean_finding(quantity: str, values: pd.Series, **claimed: float) -> Finding:
     """The mean over images of values, one an image."""
     values = pd.Series(values, dtype=float).dropna()
     return Finding(quantity, *mean_interval(values), len(values), **claimed)
+
+
+def judge(findings: list[Finding]) -> tuple[str, str]:
+    """The verdict and its reason, from the findings alone."""
+    points = [finding.points for finding in findings]
+    if all(point == "for" for point in points):
+        verdict = "supported"
+    elif all(point == "against" for point in points):
+        verdict = "not supported"
+    else:
+        verdict = "mixed"
+    return verdict, "; ".join(str(finding) for finding in findings)

@@ -14,6 +14,7 @@ from pathlib import Path
 import numpy as np
 import pandas as pd
 
+from xaiutils.analyses.texture import border_share
 from xaiutils.classifiers import FrozenClassifier
 from xaiutils.cutouts.plans import Rendered, render, stream
 from xaiutils.cutouts.recognise import softmax
@@ -22,7 +23,7 @@ from xaiutils.evaluation import to_image
 from xaiutils.explainers import Explainer, Query, make_explainer, saliency
 from xaiutils.maps import otsu, threshold
 from xaiutils.metrics.localisation import coverage, iou, pointing_game, relevance_mass, spill
-from xaiutils.store import digest, write_text
+from xaiutils.store import digest, read_json, write_json
 
 # Fewer samples than the presets: the same composite is explained nine times, eight hundred times.
 SETTINGS: dict[str, dict[str, object]] = {
@@ -48,7 +49,7 @@ GROUPS = {
     "kernelshap": ("kernelshap", "lime"),
     "scorecam": ("scorecam",),
 }
-SCHEMA = 1
+SCHEMA = 2
 
 
 @dataclass(frozen=True)
@@ -120,6 +121,7 @@ def measures(map: np.ndarray, mask: np.ndarray, other: np.ndarray | None) -> dic
         "spill": spill(E, mask),
         "pointing_15": pointing_game(full, mask, None, 15),
         "relevance_mass": relevance_mass(full, mask) if np.isfinite(full).all() else float("nan"),
+        "border_share": border_share(full) if np.isfinite(full).all() else float("nan"),
     }
     if other is not None:
         found["iou_other"] = iou(E, other) if E.any() else float("nan")
@@ -195,12 +197,15 @@ class Runner:
     def __init__(self, library: Library, classifier: FrozenClassifier, folder: Path, seed: int = 0):
         self.library, self.classifier, self.folder, self.seed = library, classifier, folder, seed
 
-    def units(self, manifest: pd.DataFrame, group: str) -> Iterator[object]:
-        """The rows of the manifest that a group of explainers is asked about."""
+    def units(self, manifest: pd.DataFrame, group: str, step: int = 1) -> Iterator[object]:
+        """The rows of the manifest that a group of explainers is asked about.
+
+        step: those of every step-th object (pair) only.
+        """
         objects = list(dict.fromkeys(manifest["object"]))
         for k, row in enumerate(manifest.itertuples(index=False)):
             nth = k if row.experiment == "company" else objects.index(row.object)
-            if nth % every(group) == 0:
+            if nth % max(every(group), step) == 0:
                 yield row
 
     def path(self, row, group: str) -> Path:
@@ -220,7 +225,7 @@ class Runner:
                 for each in what:
                     values = measures(map, each.mask, each.other)
                     found["maps"] += rows_of(cue, each.name, values)
-        write_text(self.path(row, group), json.dumps(found))
+        write_json(self.path(row, group), found)
 
     def gather(self, manifest: pd.DataFrame) -> dict[str, pd.DataFrame]:
         """Tables "maps" and "scores" of the units that are there."""
@@ -230,7 +235,7 @@ class Runner:
                 path = self.path(row, group)
                 if path.exists():
                     ids = {"experiment": row.experiment, "sample": row.sample}
-                    for table, found in json.loads(path.read_text()).items():
+                    for table, found in read_json(path).items():
                         tables[table] += [{**ids, **each} for each in found]
         return {name: pd.DataFrame(rows) for name, rows in tables.items()}
 

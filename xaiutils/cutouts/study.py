@@ -23,10 +23,12 @@ from xaiutils.cutouts.recognise import photographs, recognise
 from xaiutils.cutouts.sources import Library, open_library
 from xaiutils.errors import InputError
 from xaiutils.segmenters import load_segmenter
-from xaiutils.store import write_table, write_text
+from xaiutils.store import read_json, write_json, write_table, write_text
 
 STORED = Path(__file__).resolve().parents[2] / "data" / "studies"
 CLASSIFIER = "efficientnet_lite0"
+STEPS = (4, 2, 1)  # objects that the costlier explainers are asked about: every fourth first
+REST = [group for group in GROUPS if group != FIRST]
 Go = Callable[[], bool]  # whether there is time left
 
 
@@ -60,16 +62,22 @@ def open_cutouts(name: str = "cutouts") -> CutoutStudy:
 
 
 def run_cutouts(name: str, root: str | None, go: Go, seed: int = 0) -> bool:
-    """Compute missing units while `go()`; True if none is missing. The cheapest come first."""
+    """Compute missing units while `go()`; True if none is missing.
+
+    The cheapest explainers come first, on all composites; then the others on every fourth object,
+    on every second, on all, so that whenever it stops they have been asked about the same ones.
+    """
     library, folder = open_library(root), studies_dir() / name
     classifier = load_classifier(CLASSIFIER)
     _objects(library, classifier, folder)
     plans = {e: plan(library, seed) for e, plan in EXPERIMENTS.items()}
     runner = Runner(library, classifier, folder, seed)
     bias = Bias(library, classifier, plans.pop("bias"), folder, seed)
-    for group in GROUPS:
-        lists = [[(runner, row) for row in runner.units(plan, group)] for plan in plans.values()]
-        lists.append([(bias, row) for row in spread(list(bias.units(group)))])
+    for step, group in [(1, FIRST), *((step, group) for step in STEPS for group in REST)]:
+        lists = [
+            [(runner, row) for row in runner.units(plan, group, step)] for plan in plans.values()
+        ]
+        lists.append([(bias, row) for row in spread(list(bias.units(group, step)))])
         if not _all(in_turn(lists), group, go):
             return False
         if group == FIRST and not _regions(bias, folder, go):
@@ -113,12 +121,13 @@ def _regions(bias: Bias, folder: Path, go: Go) -> bool:
             if not go():
                 return False
             segmenter = segmenter or load_segmenter("embedded_sam", runtime="openvino")
-            write_text(path, json.dumps(bias.prompted(row, segmenter)))
+            write_json(path, bias.prompted(row, segmenter))
     path = folder / "units" / f"bias.trained.{bias.key}.json"
     if not path.exists():
         if not go():
             return False
-        write_text(path, bias.trained(bias.classifier.model).to_json(orient="records"))
+        rows = bias.trained(bias.classifier.model).to_json(orient="records")
+        write_json(path, json.loads(rows))
     return True
 
 
@@ -146,10 +155,10 @@ def _write_bias(bias: Bias, folder: Path) -> None:
     rows = []
     for row in bias.units("sam"):
         if bias.path(row, "sam").exists():
-            rows += json.loads(bias.path(row, "sam").read_text())
+            rows += read_json(bias.path(row, "sam"))
     trained = folder / "units" / f"bias.trained.{bias.key}.json"
     if trained.exists():
-        rows += json.loads(trained.read_text())
+        rows += read_json(trained)
     if rows:
         table = pd.DataFrame(rows)
         table["share"] = table["share"].astype(str)

@@ -12,6 +12,7 @@ NOTEBOOK_TITLES = {
     "02_disagreement": "Disagreement",
     "03_sam2_proxy": "A foundation model as a proxy",
     "04_pitfalls": "Pitfalls",
+    "05_controlled_benchmark": "A controlled benchmark",
 }
 STYLES = '<link rel="stylesheet" href="../assets/nav.css">'
 STYLES += '<link rel="stylesheet" href="../assets/notebook.css">'

@@ -1,0 +1,67 @@
+"""Claims judged on composites: tables whose differences are known by construction."""
+
+from types import SimpleNamespace
+
+import pandas as pd
+import pytest
+
+from xaiutils.claims import composites
+from xaiutils.errors import InputError
+
+OBJECTS = [f"object {k}" for k in range(6)]
+
+
+def study(trained: float, seeds: float, heavy: int = 3):
+    """The bias adds `trained` and `seeds` to the spill; `heavy` objects of 6 light up the band."""
+    regions = [
+        {"object": name, "share": share, "own": own, "what": what, "metric": "spill",
+         "value": 0.2 + 0.01 * k + (added if share == "100" else 0)}
+        for k, name in enumerate(OBJECTS)
+        for what, added in (("trained", trained), ("seed", seeds))
+        for share in ("50", "100")
+        for own in (True, False)
+    ]  # fmt: skip
+    manifest = [
+        {"experiment": "place", "sample": f"{name} {e}", "object": name, "eccentricity": e,
+         "scale": 0.4}
+        for name in OBJECTS for e in (0.0, 0.3)
+    ]  # fmt: skip
+    maps = [
+        {"experiment": "place", "sample": f"{name} {e}", "cue": cue, "metric": "border_share",
+         "value": 0.9 if e or k < heavy else 0.1}
+        for k, name in enumerate(OBJECTS) for e in (0.0, 0.3) for cue in ("scorecam", "lime")
+    ]  # fmt: skip
+    tables = {"bias_regions": regions, "manifest": manifest, "maps": maps}
+    return SimpleNamespace(table=lambda name: pd.DataFrame(tables[name]))
+
+
+def test_a_bias_that_grows_on_its_way_is_supported():
+    table = composites.controlled(study(trained=0.3, seeds=0.1)).set_index("id")
+    row = table.loc["C21"]
+    assert (row["estimate"], row["n"], row["verdict"]) == (pytest.approx(0.3), 6, "supported")
+    assert "+0.2" in row["reason"] or "0.20" in row["reason"]
+
+
+def test_inherited_but_damped_is_mixed_and_removed_is_not_supported():
+    verdict = {
+        added: composites.controlled(study(added, seeds=0.1)).set_index("id").loc["C21", "verdict"]
+        for added in (0.05, -0.05)
+    }
+    assert verdict == {0.05: "mixed", -0.05: "not supported"}
+
+
+def test_only_composites_with_an_empty_border_count():
+    (finding,) = composites.empty_borders(study(0, 0, heavy=3))
+    assert (finding.estimate, finding.n) == (0.5, 6)
+    (finding,) = composites.empty_borders(study(0, 0, heavy=0))
+    assert finding.estimate == 0 and finding.points == "against"
+
+
+def test_without_the_study_nothing_is_said(monkeypatch):
+    def missing():
+        raise InputError("no stored study of composites")
+
+    monkeypatch.setattr(composites, "open_cutouts", missing)
+    assert composites.controlled().empty
+    assert composites.on_composites("C21") == []
+    assert composites.on_composites("C01") == []

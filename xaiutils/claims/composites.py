@@ -1,0 +1,79 @@
+"""What decides a claim on composites, where the truth is made and not found (notebook 5).
+
+Photographs show that a trained segmenter labels context; composites show whether a bias of the
+classifier is the reason, because the same heads exist without it. Intervals are over objects.
+"""
+
+import pandas as pd
+
+from xaiutils.claims.finding import Finding, judge, mean_finding
+from xaiutils.cutouts.study import CutoutStudy, open_cutouts
+from xaiutils.errors import InputError
+
+BAND = 0.19  # share of the area in the outer 5 % of each side
+COLUMNS = ["id", "claim", "quantity", "estimate", "low", "high", "n", "verdict", "reason"]
+
+
+def inherited(study: CutoutStudy) -> list[Finding]:
+    """C21: what a full bias adds to the trained segmenter's spill; that minus what it adds to the
+    seeds' (objects held out, on their class's own ground)."""
+    table = study.table("bias_regions")
+    table = table[table["own"] & (table["metric"] == "spill")]
+    wide = table.pivot_table(index="object", columns=["what", "share"], values="value")
+    added = {what: wide[what, "100"] - wide[what, "50"] for what in ("trained", "seed")}
+    return [
+        mean_finding(
+            "spill of the segmenter trained on seeds, full bias minus none",
+            added["trained"],
+            at_least=0,
+        ),
+        mean_finding(
+            "the same, minus what the bias adds to the seeds' spill",
+            added["trained"] - added["seed"],
+            at_least=0,
+        ),
+    ]
+
+
+def empty_borders(study: CutoutStudy) -> list[Finding]:
+    """C33: composites whose object stays clear of the border, yet Score-CAM's border band holds
+    more than its share of the area; read as on photographs (5 % of the composites or more)."""
+    manifest, maps = study.table("manifest"), study.table("maps")
+    inside = manifest[(manifest["eccentricity"] == 0) & (manifest["scale"] < 0.9)]
+    table = maps[(maps["cue"] == "scorecam") & (maps["metric"] == "border_share")]
+    table = table[table["experiment"] == "place"].merge(inside[["sample", "object"]], on="sample")
+    heavy = (table["value"] > BAND).astype(float).groupby(table["object"]).mean()
+    quantity = "share of composites with an empty border on which Score-CAM's border band holds "
+    return [mean_finding(f"{quantity}more than its area's share", heavy, at_least=0.05)]
+
+
+EVIDENCE = {"C21": inherited, "C33": empty_borders}
+
+
+def controlled(study: CutoutStudy | None = None) -> pd.DataFrame:
+    """One row a claim that composites decide: the columns of `COLUMNS`; no rows without a study."""
+    from xaiutils.claims import claims
+
+    try:
+        study = study or open_cutouts()
+        found = {id: evidence(study) for id, evidence in EVIDENCE.items()}
+    except InputError:  # not measured, or without the costly parts yet
+        return pd.DataFrame(columns=COLUMNS)
+    said = claims().set_index("id")["claim"]
+    rows = [_row(id, said[id], findings) for id, findings in found.items()]
+    return pd.DataFrame(rows, columns=COLUMNS)
+
+
+def _row(id: str, claim: str, findings: list[Finding]) -> list:
+    first = findings[0]
+    numbers = [first.quantity, first.estimate, first.low, first.high, first.n]
+    return [id, claim, *numbers, *judge(findings)]
+
+
+def on_composites(id: str) -> list[str]:
+    """What the stored composites say of a claim, for the reason in another study's ledger."""
+    table = controlled() if id in EVIDENCE else pd.DataFrame(columns=COLUMNS)
+    return [
+        f"on composites (notebook 5) {row.verdict}: {row.reason}"
+        for row in table[table["id"] == id].itertuples()
+    ]
