@@ -1,6 +1,7 @@
 """Toy classifiers whose explanations can be computed by hand, and the real ones."""
 
 import os
+import shutil
 from pathlib import Path
 
 import numpy as np
@@ -57,6 +58,16 @@ class SmallNet(torch.nn.Module):
 
     def forward(self, x):
         return self.head(self.features(x).mean((2, 3)))
+
+
+def chromium(browsers) -> str:
+    """The browser that is here: a system's own, or playwright's; skips where there is none."""
+    for name in ("chromium", "chromium-browser", "google-chrome", "google-chrome-stable"):
+        if found := shutil.which(name):
+            return found
+    if not Path(browsers.chromium.executable_path).exists():
+        pytest.skip("no Chromium: install it, or run `playwright install chromium`")
+    return browsers.chromium.executable_path
 
 
 @pytest.fixture

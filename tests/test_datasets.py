@@ -124,11 +124,13 @@ def test_unknown_id(folder):
         load_dataset("folder", root=folder).load("z")
 
 
-def test_two_files_of_one_name_are_refused(folder):
-    other = save(folder / "images" / "A.jpg", RGB)
-    with pytest.raises(InputError) as error:
-        load_dataset("folder", root=folder)
-    assert str(other) in str(error.value) and str(folder / "images" / "a.png") in str(error.value)
+def test_two_files_of_one_name_are_skipped(folder):
+    other, one = save(folder / "images" / "A.jpg", RGB), folder / "images" / "a.png"
+    (folder / "labels.csv").write_text("file,label\na.png,cat\nb,dog\n")
+    dataset = load_dataset("folder", root=folder)
+    assert dataset.ids == ("b", "c.d")
+    reason = f"{other} and {one} have the same name; rename one of them"
+    assert dataset.skipped == {reason: ("A", "a")}
 
 
 def test_two_masks_of_one_image_are_refused(folder):

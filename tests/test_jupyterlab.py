@@ -8,7 +8,6 @@ XAIUTILS_SCREENSHOTS names a folder for the pictures that are taken on the way.
 import os
 import re
 import secrets
-import shutil
 import signal
 import socket
 import subprocess
@@ -22,6 +21,7 @@ from urllib.parse import quote, urlsplit
 
 import nbformat
 import pytest
+from conftest import chromium
 from ipykernel.kernelspec import write_kernel_spec
 from nbformat.v4 import new_code_cell, new_notebook
 
@@ -51,16 +51,6 @@ OPTIONS = (
     "--LabApp.news_url=None",
     "--LabApp.extension_manager=readonly",
 )
-
-
-def chromium(browsers) -> str:
-    """The browser that is here: a system's own, or playwright's; skips where there is none."""
-    for name in ("chromium", "chromium-browser", "google-chrome", "google-chrome-stable"):
-        if found := shutil.which(name):
-            return found
-    if not Path(browsers.chromium.executable_path).exists():
-        pytest.skip("no Chromium: install it, or run `playwright install chromium`")
-    return browsers.chromium.executable_path
 
 
 @dataclass

@@ -15,7 +15,7 @@ from sklearn.preprocessing import StandardScaler
 from test_datasets_voc import COW, DOG, PERSON, add
 
 from xaiutils import probe as module
-from xaiutils import run, study
+from xaiutils import run
 from xaiutils.datasets import Dataset, Sample, load_dataset
 from xaiutils.datasets.base import learnable
 from xaiutils.errors import InputError
@@ -384,8 +384,7 @@ def test_one_class_alone_is_refused(tmp_path):
 @pytest.fixture
 def config(tree, tmp_path, monkeypatch):
     monkeypatch.setenv("XAIUTILS_STUDIES", str(tmp_path / "studies"))
-    for place in (run, study):
-        monkeypatch.setattr(place, "load_classifier", stand_in)
+    monkeypatch.setattr(run, "load_classifier", stand_in)
     return StudyConfig(
         "probed",
         dataset="voc2012",

@@ -16,7 +16,7 @@ import numpy as np
 import pandas as pd
 import pytest
 from bs4 import BeautifulSoup
-from conftest import SmallNet, frozen
+from conftest import SmallNet, chromium, frozen
 from nbformat.v4 import new_code_cell, new_markdown_cell, new_notebook, new_output
 from PIL import Image
 
@@ -528,11 +528,7 @@ def browser():
     """Chromium: the system's own, or the one that playwright has downloaded."""
     api = pytest.importorskip("playwright.sync_api", reason="playwright is not installed")
     with api.sync_playwright() as here:
-        names = ("chromium", "chromium-browser", "google-chrome", "google-chrome-stable")
-        found = next(filter(None, map(shutil.which, names)), here.chromium.executable_path)
-        if not Path(found).exists():
-            pytest.skip("no Chromium: install it, or run `playwright install chromium`")
-        running = here.chromium.launch(executable_path=found, args=["--no-sandbox"])
+        running = here.chromium.launch(executable_path=chromium(here), args=["--no-sandbox"])
         yield running
         running.close()
 

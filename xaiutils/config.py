@@ -4,14 +4,15 @@ import os
 import zlib
 from dataclasses import dataclass
 from pathlib import Path
+from typing import get_args, get_origin, get_type_hints
 
 import numpy as np
 
-from xaiutils.classifiers import CLASSIFIERS
+from xaiutils.datasets import Dataset, load_dataset
 from xaiutils.errors import InputError
 from xaiutils.explainers import EXPLAINERS, PRESETS, Explainer, make_explainer
 from xaiutils.fusion import FUSIONS
-from xaiutils.names import in_order
+from xaiutils.names import CLASSIFIER_TITLES, in_order
 from xaiutils.prompting import PROMPTINGS
 from xaiutils.segmenters import REGISTRY
 
@@ -88,7 +89,8 @@ class StudyConfig:
     seed: int = 0
 
     def __post_init__(self):
-        _known("classifier", [self.classifier], CLASSIFIERS)
+        _check_types(self)
+        _known("classifier", [self.classifier], CLASSIFIER_TITLES)
         _known("preset", [self.preset], PRESETS)
         _known("explainer", self.explainers, EXPLAINERS)
         _known("fusion", self.fusions, FUSIONS)
@@ -100,16 +102,36 @@ class StudyConfig:
             raise InputError(f"limit is {self.limit}: it must be at least 1")
         if not self.name or Path(self.name).name != self.name or self.name.startswith("."):
             raise InputError(f"study name {self.name!r} cannot name a folder")
-        for explainer, settings in self.settings:
-            make_explainer(explainer, self.preset, **dict(settings))
+        if self.seed < 0:
+            raise InputError(f"seed is {self.seed}: it must be at least 0")
+        for explainer, settings in _pairs(self.settings):
+            make_explainer(explainer, self.preset, **settings)
 
     def make_explainers(self) -> dict[str, Explainer]:
         """The explainers with their settings, by name, in the paper's order."""
-        given = {name: dict(settings) for name, settings in self.settings}
+        given = dict(_pairs(self.settings))
         return {
             name: make_explainer(name, self.preset, **given.get(name, {}))
             for name in in_order(self.explainers)
         }
+
+
+def _check_types(config: StudyConfig) -> None:
+    """A configuration may come from a file that somebody has edited."""
+    for key, hint in get_type_hints(StudyConfig).items():
+        kinds = (tuple,) if get_origin(hint) is tuple else get_args(hint) or (hint,)
+        if not isinstance(value := getattr(config, key), kinds):
+            names = " or ".join(kind.__name__ for kind in kinds)
+            raise InputError(f"{key} is {value!r}: it must be of type {names}")
+
+
+def _pairs(settings: tuple) -> list[tuple[str, dict[str, object]]]:
+    try:
+        return [(explainer, dict(given)) for explainer, given in settings]
+    except (TypeError, ValueError) as error:
+        raise InputError(
+            f"settings are {settings!r}: give pairs of an explainer and pairs of setting and value"
+        ) from error
 
 
 def _known(kind: str, names, known) -> None:
@@ -128,6 +150,13 @@ def studies_dir() -> Path:
     """Where studies live: `XAIUTILS_STUDIES`, else data/studies of the repository."""
     given = os.environ.get("XAIUTILS_STUDIES")
     return Path(given) if given else Path(__file__).resolve().parents[1] / "data" / "studies"
+
+
+def dataset_of(config: StudyConfig) -> Dataset:
+    """The data set as the study asks for it."""
+    return load_dataset(
+        config.dataset, config.root, config.split, reading=config.reading, logit=config.logit
+    )
 
 
 def stream(seed: int, *names: str) -> np.random.Generator:

@@ -15,9 +15,11 @@ from pathlib import Path
 from tqdm.auto import tqdm
 
 from xaiutils.errors import InputError
-from xaiutils.shards import run_shard, run_shards
+from xaiutils.shards import run_shards
 
 Executor = Callable[[Path, Sequence[int]], None]
+JOBS = 1000  # of an array: SLURM's MaxArraySize is 1001 where a cluster does not say otherwise
+THREADS = ("OMP_NUM_THREADS", "MKL_NUM_THREADS")
 
 
 def sequential(folder: Path, shards: Sequence[int]) -> None:
@@ -54,16 +56,18 @@ def _apart(folder: Path, shards: list[int], workers: int) -> int:
     """A process for some shards: its models are loaded once. Its exit status."""
     cores = sorted(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else []
     threads = max((len(cores) or os.cpu_count() or 1) // workers, 1)
-    env = {**os.environ, "OMP_NUM_THREADS": str(threads), "MKL_NUM_THREADS": str(threads)}
+    env = {**os.environ, **dict.fromkeys(THREADS, str(threads))}
     command = [sys.executable, "-m", "xaiutils.executors", str(folder), *map(str, shards)]
     return subprocess.run(command, env=env, stdin=subprocess.DEVNULL).returncode
 
 
 def slurm(array: int, cpus: int = 4, gpus: int = 0, minutes: int = 720, partition: str = ""):
-    """A job array of SLURM through submitit; at most `array` jobs at a time.
+    """A job array of SLURM through submitit; at most `array` jobs run at a time.
 
-    Logs lie in the study's folder. A job that is requeued or cancelled leaves its shard undone;
-    `run` again submits what is missing.
+    A job takes one shard; beyond `JOBS` shards, several one after the other, so that `minutes` is
+    for all of them. Logs lie in the study's folder. A job whose node fails is queued again by
+    SLURM; one that is cancelled or out of time leaves shards undone, and `run` again submits them.
+    InputError without submitit or SLURM's commands, or if SLURM refuses the job.
     """
     try:
         import submitit
@@ -71,20 +75,35 @@ def slurm(array: int, cpus: int = 4, gpus: int = 0, minutes: int = 720, partitio
         raise InputError("SLURM needs submitit: pip install 'xaiutils[slurm]'") from error
 
     def run(folder: Path, shards: Sequence[int]) -> None:
-        executor = submitit.AutoExecutor(folder=folder / "slurm", cluster="slurm")
+        try:
+            executor = submitit.AutoExecutor(folder=folder / "slurm", cluster="slurm")
+        except RuntimeError as error:  # no srun on the PATH
+            raise InputError(
+                f"no SLURM here ({error}): submit from a node of the cluster"
+            ) from error
         executor.update_parameters(
             name=folder.name,
             timeout_min=minutes,
             cpus_per_task=cpus,
             slurm_array_parallelism=array,
+            slurm_setup=[f"export {name}={cpus}" for name in THREADS],
             slurm_additional_parameters={"requeue": True},
             **({"gpus_per_node": gpus} if gpus else {}),
             **({"slurm_partition": partition} if partition else {}),
         )
-        jobs = executor.map_array(run_shard, [folder] * len(shards), list(shards))
+        parts = [list(shards[k::JOBS]) for k in range(min(JOBS, len(shards)))]
+        try:
+            jobs = executor.map_array(run_all, [folder] * len(parts), parts)
+        except submitit.core.utils.FailedJobError as error:
+            raise InputError(f"{folder}: SLURM refused the jobs: {error}") from error
         print(f"{len(jobs)} jobs submitted, the first is {jobs[0].job_id}", flush=True)
 
     return run
+
+
+def run_all(folder: Path, shards: Sequence[int]) -> list[str]:
+    """What a job does: the names of the files that are whole afterwards."""
+    return [path.name for path in run_shards(folder, shards)]
 
 
 if __name__ == "__main__":

@@ -1,5 +1,6 @@
 """Reading images and masks from files, and resizing maps."""
 
+import stat
 import struct
 import warnings
 from pathlib import Path
@@ -101,24 +102,29 @@ def resize_map(map: np.ndarray, size: tuple[int, int]) -> np.ndarray:
 def _open(path: str | Path) -> tuple[Image.Image, bool]:
     """The first frame, decoded and upright, and whether its format is lossy."""
     path = Path(path)
-    if not path.exists():
-        raise InputError(f"{path}: no such file")
-    if not path.is_file():
+    try:
+        found = path.stat()
+    except (OSError, ValueError) as error:  # loops of links and names that cannot be, too
+        raise InputError(f"{path}: no such file ({error})") from error
+    if not stat.S_ISREG(found.st_mode):
         raise InputError(f"{path}: not a file")
-    if path.stat().st_size == 0:
+    if found.st_size == 0:
         raise InputError(f"{path}: the file is empty (0 bytes)")
     try:
         with warnings.catch_warnings():
             warnings.simplefilter("error", Image.DecompressionBombWarning)
             with Image.open(path) as image:
                 image.load()
-                return ImageOps.exif_transpose(image), image.format in LOSSY
+                upright, lossy = ImageOps.exif_transpose(image), image.format in LOSSY
     except _BOMBS as error:
         raise InputError(f"{path}: too large ({error}); scale it down") from error
     except _DAMAGED as error:
         raise InputError(
             f"{path}: truncated or not an image ({error}); replace or remove it"
         ) from error
+    if upright.mode == "LAB":
+        raise InputError(f"{path}: colour space LAB is not read; save it as RGB")
+    return upright, lossy
 
 
 def _size(image: Image.Image) -> str:

@@ -28,10 +28,11 @@ from xaiutils.errors import InputError
 from xaiutils.gallery import FEATURES, scores
 from xaiutils.learned_fusion import fit_stacking
 from xaiutils.sections.cues import explainers, kind
-from xaiutils.store import digest, write_text
+from xaiutils.store import digest, other_version, write_text
 from xaiutils.study import Study, open_study
 
 FOLDER = Path(__file__).resolve().parents[1] / "data" / "learned"
+SCHEMA = 1  # of the files in it
 FOLDS = 6
 RULE = {  # the rule's weights that are tried: agreement with the maps is 1, the others ...
     "supported": (0.0, 1.0),
@@ -56,6 +57,8 @@ def read(name: str, folder: Path = FOLDER) -> dict:
         CHECKS[name](found)
     except (ValueError, KeyError, TypeError) as error:
         raise InputError(f"{path}: not what `python -m xaiutils.learned {name}` writes") from error
+    if found.get("schema", SCHEMA) != SCHEMA:
+        raise InputError(other_version(path, found["schema"], SCHEMA))
     return found
 
 
@@ -63,7 +66,13 @@ def version(name: str, folder: Path = FOLDER) -> str | None:
     """A digest of a file of `data/learned`, None without it: what was made with other numbers is
     made again."""
     path = folder / f"{name}.json"
-    return digest(path.read_text()) if path.exists() else None
+    if not path.exists():
+        return None
+    return digest(as_text({key: v for key, v in read(name, folder).items() if key != "schema"}))
+
+
+def as_text(numbers: dict) -> str:
+    return json.dumps(numbers, indent=1) + "\n"
 
 
 def _check_stacking(found: dict) -> None:
@@ -219,7 +228,7 @@ def main(arguments: Sequence[str] | None = None) -> None:
         found = stacking(study)
     else:
         found = selection(study.table("gallery"), study.name)
-    write_text(FOLDER / f"{given.name}.json", json.dumps(found, indent=1) + "\n")
+    write_text(FOLDER / f"{given.name}.json", as_text({"schema": SCHEMA, **found}))
     print(f"{FOLDER / given.name}.json written")
 
 

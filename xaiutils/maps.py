@@ -2,8 +2,8 @@
 
 A map is a real array of any shape unless (H, W) is asked for. `void` and `valid` are boolean arrays
 of the map's shape. A map is *flat* when its range is at most one millionth of its largest magnitude
-(a resized constant map differs by a rounding error here and there), or when a value is not finite:
-a flat map has no maximum, no threshold and no order.
+(a resized constant map differs by a rounding error here and there), or when a value or the range is
+not finite in the map's own type: a flat map has no maximum, no threshold and no order.
 """
 
 import numpy as np
@@ -42,8 +42,12 @@ def is_flat(map: np.ndarray) -> bool:
     map = as_map(map)
     if map.size == 0:
         return True
-    low, high = float(map.min()), float(map.max())
-    return not np.isfinite(high - low) or high - low <= FLAT * max(abs(low), abs(high))
+    low, high = map.min(), map.max()
+    with np.errstate(over="ignore", invalid="ignore"):
+        if not np.isfinite(high - low):
+            return True
+    low, high = float(low), float(high)
+    return high - low <= FLAT * max(abs(low), abs(high))
 
 
 def normalise(map: np.ndarray) -> np.ndarray:

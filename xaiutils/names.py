@@ -50,6 +50,11 @@ CLASSIFIER_TITLES = {
 }
 
 
+# sources of pseudo-labels that are no cue, and how the loss of labels is weighted (`teachers`)
+SAM, TRUTH, BOX = "fused-weighted-sam", "truth", "centre-box"
+PLAIN, CONFIDENCE, AGREEMENT = VARIANTS = ("plain", "confidence-weighted", "agreement-weighted")
+
+
 def title(cue: str) -> str:
     """The printed name of a cue; an unknown one prints as it is."""
     return TITLES.get(cue, cue)
@@ -59,3 +64,8 @@ def in_order(cues) -> list[str]:
     """Cues in the order of the paper's Table 2, then fusions, floors and ceilings, then others."""
     present = list(dict.fromkeys(cues))
     return [c for c in ORDER if c in present] + [c for c in present if c not in TITLES]
+
+
+def sam2_title(model: str, apply_postprocessing: bool) -> str:
+    """What a caption must say of the segmenter: "SAM2 (sam2.1_hiera_tiny, post-processing on)"."""
+    return f"SAM2 ({model}, post-processing {'on' if apply_postprocessing else 'off'})"

@@ -18,12 +18,20 @@ from nbconvert.filters.markdown_mistune import IPythonRenderer, MarkdownWithMath
 from nbformat import NotebookNode
 from PIL import Image
 
+# nbconvert's, and the caption as alt text
+IMAGE = """
+<div class="jp-RenderedImage jp-OutputArea-output">
+<img src="data:image/png;base64,{{ output.data['image/png'] | escape_html }}"
+alt="{{ cell.metadata.get('alt', '') | escape_html }}"></div>
+"""
 TEMPLATE = """{% extends 'lab/index.html.j2' %}
 {% block html_head_js %}{% endblock %}
 {% block html_head_js_mathjax %}{% endblock %}
 {% block html_head_js_mermaidjs %}{% endblock %}
 {% block jupyter_widgets %}{% endblock %}
-"""
+{% block data_png scoped %}IMAGE{% endblock %}
+{% block data_jpg scoped %}IMAGE{% endblock %}
+""".replace("IMAGE", IMAGE, 1).replace("IMAGE", IMAGE.replace("png", "jpeg"))
 LARGE = 250_000  # characters of base64; drawings stay far below, photographs above
 WIDGET = "application/vnd.jupyter.widget-view+json"
 MATHML = "http://www.w3.org/1998/Math/MathML"
@@ -53,7 +61,8 @@ def to_html(notebook: NotebookNode, title: str, folder: Path) -> str:
     """The page of an executed notebook; `folder` is where its local images are looked up."""
 
     def markdown(source: str) -> str:
-        renderer = MathMLRenderer(escape=False, embed_images=True, path=str(folder))
+        # escaped: our own Markdown holds no HTML, but sentences hold names and labels of files
+        renderer = MathMLRenderer(escape=True, embed_images=True, path=str(folder))
         return MarkdownWithMath(renderer=renderer).render(source)
 
     exporter = HTMLExporter(raw_template=TEMPLATE, filters={"markdown2html": markdown})
@@ -62,16 +71,25 @@ def to_html(notebook: NotebookNode, title: str, folder: Path) -> str:
 
 
 def _for_pages(notebook: NotebookNode) -> NotebookNode:
-    """A copy without widgets, its photographs as JPEG: a tenth of the size."""
+    """A copy without widgets, photographs as JPEG (a tenth of the size), captions as alt text."""
     notebook = deepcopy(notebook)
     notebook.metadata.pop("widgets", None)
-    for cell in notebook.cells:
+    for place, cell in enumerate(notebook.cells):
+        if caption := _caption_after(notebook.cells[place + 1 :]):
+            cell.metadata["alt"] = caption
         for output in cell.get("outputs", []):
             data = output.get("data", {})
             data.pop(WIDGET, None)
             if len(data.get("image/png", "")) > LARGE:
                 data["image/jpeg"] = _jpeg(data.pop("image/png"))
     return notebook
+
+
+def _caption_after(cells: list[NotebookNode]) -> str:
+    """The caption of a figure, "*Figure 2: ...*", in the next cell of text; "" if it has none."""
+    source = next((cell.source for cell in cells if cell.cell_type == "markdown"), "")
+    found = re.match(r"\*(Figure[^*]*)\*", source)
+    return found[1] if found else ""
 
 
 def _jpeg(png: str) -> str:

@@ -14,14 +14,24 @@ from tqdm.auto import tqdm
 from xaiutils import __version__
 from xaiutils.classifiers import HUB, FrozenClassifier, Passes, load_classifier
 from xaiutils.config import EVALUATION_SCHEMA, SCHEMA, TABLES, StudyConfig, stream
-from xaiutils.datasets import Dataset, Sample, load_dataset
-from xaiutils.errors import InputError
+from xaiutils.datasets import Dataset, Sample
+from xaiutils.datasets.base import as_text
+from xaiutils.errors import InputError, WriteError
 from xaiutils.evaluation import Evaluation, evaluate
 from xaiutils.explainers import Explainer, Query, describe, saliency
 from xaiutils.probe import Probe, find_probe, with_probe
 from xaiutils.segmenters import Segmenter, load_segmenter
 from xaiutils.statistics import summary
-from xaiutils.store import digest, pack, read_unit, write_table, write_text, write_unit
+from xaiutils.store import (
+    alone,
+    digest,
+    pack,
+    read_unit,
+    write_json,
+    write_table,
+    write_text,
+    write_unit,
+)
 
 
 def complete(config: StudyConfig, folder: Path, dataset: Dataset, progress: bool = True) -> None:
@@ -38,14 +48,8 @@ def complete(config: StudyConfig, folder: Path, dataset: Dataset, progress: bool
     with tqdm(total=total, desc=config.name, unit="unit", disable=not progress, delay=2) as bar:
         rows, index = run.collect(ids, bar)
     rows["errors"] = skipped_rows(dataset) + rows["errors"]
-    finish(config, folder, index, as_tables(rows))
-
-
-def dataset_of(config: StudyConfig) -> Dataset:
-    """The data set as the study asks for it."""
-    return load_dataset(
-        config.dataset, config.root, config.split, reading=config.reading, logit=config.logit
-    )
+    with alone(folder / "units"):  # of two that end together, one's tables stand, not some of each
+        finish(config, folder, index, as_tables(rows))
 
 
 def as_tables(rows: dict[str, list[dict]]) -> dict[str, pd.DataFrame]:
@@ -135,7 +139,7 @@ class Run:
         """(table, rows) of one sample; its unit files are entered into `index`."""
         try:
             sample = self.dataset.load(id)
-        except InputError as error:
+        except Exception as error:  # whatever a file does to its reader, it costs one image
             bar.update(len(self.explainers) + 1)
             yield "errors", [_error("load", "", error)]
             return
@@ -149,6 +153,8 @@ class Run:
                 index[id] = {"explanations": files, "evaluation": name}
                 yield from meta["rows"].items()
                 yield "samples", [row]
+            except WriteError:
+                raise
             except Exception as error:
                 yield "errors", [_error("evaluation", "", error)]
         bar.update(1)
@@ -256,7 +262,8 @@ def _as_unit(result: Evaluation, shape: tuple[int, int]) -> tuple[dict, dict[str
 
 
 def _error(stage: str, cue: str, error: Exception) -> dict:
-    return {"stage": stage, "cue": cue, "error": type(error).__name__, "message": str(error)}
+    name, message = type(error).__name__, as_text(str(error))
+    return {"stage": stage, "cue": cue, "error": name, "message": message}
 
 
 def finish(config: StudyConfig, folder: Path, index: dict, tables: dict[str, pd.DataFrame]) -> None:
@@ -264,14 +271,24 @@ def finish(config: StudyConfig, folder: Path, index: dict, tables: dict[str, pd.
 
     InputError where no image could be processed.
     """
-    if tables["samples"].empty:
-        failed = tables["errors"][tables["errors"]["stage"] != "skipped"]["message"]
-        reason = failed.iloc[0] if len(failed) else "no reason recorded"
-        raise InputError(f"study {config.name!r}: no image could be processed; the first: {reason}")
+    require_samples(config, len(tables["samples"]), tables["errors"])
     for name, table in tables.items():
         write_table(folder / f"{name}.parquet", table)
     write_text(folder / "summary.csv", summarise(tables).to_csv(index=False))
-    write_text(folder / "units" / "index.json", json.dumps(index))
+    conclude(config, folder, index)
+
+
+def require_samples(config: StudyConfig, count: int, errors: pd.DataFrame) -> None:
+    """InputError with the first error's message if `count`, the images that went through, is 0."""
+    if not count:
+        failed = errors[errors["stage"] != "skipped"]["message"]
+        reason = failed.iloc[0] if len(failed) else "no reason recorded"
+        raise InputError(f"study {config.name!r}: no image could be processed; the first: {reason}")
+
+
+def conclude(config: StudyConfig, folder: Path, index: dict) -> None:
+    """The index of the units, then the configuration: with it the study is complete."""
+    write_json(folder / "units" / "index.json", index)
     write_config(folder / "config.json", config)
 
 

@@ -11,21 +11,36 @@ deleted once the shard's file is written: then a study of any size has one file 
 """
 
 import json
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import asdict, dataclass
 from pathlib import Path
 from shutil import rmtree
 
 import pandas as pd
 import pyarrow as pa
-import pyarrow.compute as pc
 import pyarrow.parquet as pq
 from tqdm.auto import tqdm
 
-from xaiutils.config import EVALUATION_SCHEMA, SCHEMA, TABLES, StudyConfig, studies_dir
+from xaiutils.config import (
+    EVALUATION_SCHEMA,
+    SCHEMA,
+    TABLES,
+    StudyConfig,
+    dataset_of,
+    studies_dir,
+)
 from xaiutils.errors import InputError
-from xaiutils.run import Run, as_tables, dataset_of, finish, skipped_rows, write_config
-from xaiutils.store import digest, read_arrow, read_whole, write_table
+from xaiutils.run import (
+    Run,
+    as_tables,
+    conclude,
+    require_samples,
+    skipped_rows,
+    write_config,
+)
+from xaiutils.store import alone, digest, read_whole, write_table, write_text
+from xaiutils.streams import GrowingTable, conform, moved_into, names_of_strings, note_of
+from xaiutils.tally import summary_of
 
 CHUNK = 50  # samples a shard
 INDEX = "index"  # beside the tables a shard holds the unit files of each sample, as JSON
@@ -94,14 +109,16 @@ def status(folder: Path) -> dict[str, int]:
         **found,
         "shards_done": len(done),
         "samples_done": sum(len(known.shards[k]) for k in done),
-        "errors": sum(json.loads(end.metadata[b"xaiutils"])["errors"] for end in done.values()),
+        "errors": sum(note_of(end)["errors"] for end in done.values()),
     }
 
 
 def footer(path: Path) -> pq.FileMetaData | None:
+    """The end of a shard's file; None if it is missing or damaged."""
     try:
-        return pq.read_metadata(path)
-    except (OSError, pa.ArrowInvalid):
+        found = pq.read_metadata(path)
+        return found if note_of(found) else None
+    except Exception:  # by the byte that is damaged, nearly anything
         return None
 
 
@@ -127,14 +144,22 @@ def run_shards(folder: Path, shards: Sequence[int]) -> Iterator[Path]:
 
 
 def write_shard(path: Path, rows: dict[str, list[dict]], index: dict[str, dict]) -> None:
-    """All tables in one file: a column `table`, then the columns of all; absent ones are null."""
+    """All tables in one file: a row group each, a column `table`, then the columns of all."""
     tables = as_tables(rows)
     units = map(json.dumps, index.values())
     tables[INDEX] = pd.DataFrame({"sample": list(index), "units": list(units)})
-    parts = [as_arrow(name, table) for name, table in tables.items() if len(table)]
-    whole = pa.concat_tables(parts, promote_options="permissive")
-    note = json.dumps({"errors": len(rows["errors"])}).encode()
-    write_table(path, whole.replace_schema_metadata({b"xaiutils": note}))
+    parts = {name: as_arrow(name, table) for name, table in tables.items() if len(table)}
+    write_parts(path, parts, len(rows["errors"]))
+
+
+def write_parts(path: Path, parts: dict[str, pa.Table], errors: int) -> None:
+    """A shard's file from its tables by name; the columns that a table lacks are null."""
+    schema = unified([part.schema for part in parts.values()])
+    with moved_into(path.parent) as folder:
+        file = GrowingTable(folder / path.name, schema)
+        for part in parts.values():
+            file.write(conform(part, schema))
+        file.close({"errors": errors, "tables": list(parts)})
 
 
 def as_arrow(name: str, table: pd.DataFrame) -> pa.Table:
@@ -142,50 +167,103 @@ def as_arrow(name: str, table: pd.DataFrame) -> pa.Table:
     return found.append_column("table", pa.array([name] * len(table), pa.string()))
 
 
-def read_shard(path: Path) -> pa.Table | None:
-    """The file of a shard with every page verified; None if it is missing or damaged."""
+def unified(schemas: Iterable[pa.Schema]) -> pa.Schema:
+    """The columns of all, each of the type that holds every one's values."""
+    return pa.unify_schemas(list(schemas), promote_options="permissive")
+
+
+def read_shard(path: Path, wanted: Sequence[str] | None = None) -> dict[str, pa.Table] | None:
+    """The wanted tables of a shard, or all, with every page verified and strings as dictionaries;
+    those without a row are left out. None if the file is missing or damaged."""
+    end = footer(path)
+    if end is None:
+        return None
+    strings = names_of_strings(end.schema.to_arrow_schema())
+    known = enumerate(note_of(end)["tables"])
+    options = {"metadata": end, "read_dictionary": strings, "page_checksum_verification": True}
     try:
-        return read_arrow(path)
-    except InputError:
+        with pq.ParquetFile(path, **options) as file:
+            if wanted is None:
+                return {name: file.read_row_group(k) for k, name in known}
+            return {n: file.read_row_group(k, columns_of(n)) for k, n in known if n in wanted}
+    except Exception:  # by the byte that is damaged, nearly anything
         return None
 
 
-def table_of(whole: pa.Table, name: str) -> pa.Table:
-    """One table of a shard, with its own columns."""
-    columns = ["sample", "units"] if name == INDEX else TABLES[name]
-    if not set(columns) <= set(whole.column_names):  # a shard without a row of it
-        return pa.table({column: pa.nulls(0) for column in columns})
-    return whole.filter(pc.equal(whole["table"], name)).select(columns)
-
-
-def shard_tables(folder: Path, names: list[str]) -> Iterator[dict[str, pa.Table]]:
-    """The named tables of each shard in order; InputError names what is not done."""
-    known = read_plan(folder)
-    for k in range(len(known.shards)):
-        whole = read_shard(known.path(folder, k))
-        if whole is None:
-            raise InputError(
-                f"{folder}: shard {k} is not done or damaged; `python -m xaiutils status --study "
-                f"{known.config.name}` lists what is missing, `run` again computes it"
-            )
-        yield {name: table_of(whole, name) for name in names}
+def columns_of(table: str) -> list[str]:
+    return ["sample", "units"] if table == INDEX else TABLES[table]
 
 
 def gather(folder: Path) -> None:
-    """The study's tables from its shards, as a run in one process writes them."""
+    """The study's tables from its shards, as a run in one process writes them.
+
+    Shards are read one after the other and tables grow on the disk, beside those that they replace
+    when all are whole: of compact shards memory does not grow with the study. InputError names the
+    first shard that is not done or damaged.
+    """
+    folder = Path(folder)
     known = read_plan(folder)
-    parts = list(shard_tables(folder, [*TABLES, INDEX]))
-    joined = {name: pa.concat_tables([part[name] for part in parts], promote_options="permissive")
-              for name in [*TABLES, INDEX]}  # fmt: skip
-    units = joined.pop(INDEX).to_pydict()
-    index = {} if known.compact else dict(zip(units["sample"], map(json.loads, units["units"])))
-    tables = {name: as_frame(table) for name, table in joined.items()}
-    before = pd.DataFrame(skipped_rows(dataset_of(known.config)), columns=TABLES["errors"])
-    if len(before):
-        tables["errors"] = pd.concat([before, tables["errors"]], ignore_index=True)
-    finish(known.config, Path(folder), index, tables)
+    with alone(folder / "units"):
+        with moved_into(folder) as place:
+            index, rows = grow_tables(known, folder, place)
+            require_samples(known.config, rows["samples"], read_whole(place / "errors.parquet"))
+            summary = summary_of(place, rows["samples"])
+            write_text(place / "summary.csv", summary.to_csv(index=False))
+        conclude(known.config, folder, index)
 
 
-def as_frame(table: pa.Table) -> pd.DataFrame:
-    """As pandas; an empty table has no types to keep."""
-    return table.to_pandas() if len(table) else pd.DataFrame(columns=table.column_names)
+def grow_tables(known: Plan, folder: Path, place: Path) -> tuple[dict[str, dict], dict[str, int]]:
+    """Write every table into `place`; the unit files of each sample and each table's rows."""
+    before = skipped(known.config)
+    schema = unified([schema_of(known, folder), before.schema])
+    grown = {
+        name: GrowingTable(place / f"{name}.parquet", pa.schema(fields(schema, TABLES[name])))
+        for name in TABLES
+    }
+    grown["errors"].add(before)
+    index: dict[str, dict] = {}
+    for k in range(len(known.shards)):
+        tables = read_shard(known.path(folder, k), [*TABLES] if known.compact else [*TABLES, INDEX])
+        if tables is None:
+            raise not_done(known, folder, k)
+        units = tables.pop(INDEX, None)
+        if units is not None:
+            names, files = units["sample"].to_pylist(), units["units"].to_pylist()
+            index.update(zip(names, map(json.loads, files)))
+        for name, table in tables.items():
+            grown[name].add(table)
+    for name, table in grown.items():
+        table.close()
+        if not table.rows:  # without rows it has no types to keep
+            write_table(place / f"{name}.parquet", pd.DataFrame(columns=TABLES[name]))
+    return index, {name: table.rows for name, table in grown.items()}
+
+
+def fields(schema: pa.Schema, columns: Sequence[str]) -> list[pa.Field]:
+    """The named columns, those without a value anywhere as nulls."""
+    known = set(schema.names)
+    return [schema.field(c) if c in known else pa.field(c, pa.null()) for c in columns]
+
+
+def skipped(config: StudyConfig) -> pa.Table:
+    """What the data set leaves out, for the errors table."""
+    rows = pd.DataFrame(skipped_rows(dataset_of(config)), columns=TABLES["errors"])
+    return pa.Table.from_pandas(rows, preserve_index=False).replace_schema_metadata(None)
+
+
+def schema_of(known: Plan, folder: Path) -> pa.Schema:
+    """The columns of all shards, from their files' ends."""
+    found = set()
+    for k in range(len(known.shards)):
+        end = footer(known.path(folder, k))
+        if end is None:
+            raise not_done(known, folder, k)
+        found.add(end.schema.to_arrow_schema().remove_metadata())
+    return unified(found)
+
+
+def not_done(known: Plan, folder: Path, shard: int) -> InputError:
+    return InputError(
+        f"{folder}: shard {shard} is not done or damaged; `python -m xaiutils status --study "
+        f"{known.config.name}` lists what is missing, `run` again computes it"
+    )

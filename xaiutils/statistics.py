@@ -39,9 +39,18 @@ def interval_over(
     `estimate` takes the indices (n,) of a draw with replacement. Draws in which it is NaN are left
     out. Seeded; NaN below three images or where no draw is defined.
     """
+    return percentiles([estimate(draw) for draw in draws(n, resamples)], level)
+
+
+def draws(n: int, resamples: int = 1000) -> list[np.ndarray]:
+    """Seeded draws with replacement of n images, (n,) indices each; none below three images."""
     rng = np.random.default_rng(0)
-    draws = [rng.integers(n, size=n) for _ in range(resamples)] if n >= 3 else []
-    found = np.array([estimate(draw) for draw in draws], dtype=np.float64)
+    return [rng.integers(n, size=n) for _ in range(resamples)] if n >= 3 else []
+
+
+def percentiles(found: Sequence[float], level: float = LEVEL) -> tuple[float, float]:
+    """(low, high) of the values that are no NaN; NaN without any."""
+    found = np.array(found, dtype=np.float64)
     found = found[np.isfinite(found)]
     if not found.size:
         return float("nan"), float("nan")

@@ -1,11 +1,15 @@
-"""Units of work on disk: arrays with a little JSON, valid or absent, never half-written."""
+"""Units of work on disk: arrays with a little JSON, valid or absent, never half-written.
+
+Every file says in which `FORMAT` it is laid out, and holds what tells that it is whole. Files
+from before that was so are read as they are.
+"""
 
 import hashlib
 import json
 import os
 import tempfile
-import zipfile
-import zlib
+from collections.abc import Iterator
+from contextlib import contextmanager, suppress
 from pathlib import Path
 
 import numpy as np
@@ -13,7 +17,11 @@ import pandas as pd
 import pyarrow as pa
 import pyarrow.parquet as pq
 
-from xaiutils.errors import InputError
+from xaiutils import __version__
+from xaiutils.errors import UnusableFile, WriteError
+
+FORMAT = 1  # of units, tables and JSON; raised when they are laid out in another way
+NOTE = b"xaiutils"  # the key, in a table's metadata, of what it says of itself
 
 
 def digest(*parts) -> str:
@@ -43,25 +51,60 @@ def _replace(path: Path, write) -> None:
             Path(part).unlink(missing_ok=True)
             raise
     except OSError as error:
-        raise InputError(
-            f"{path}: cannot be written ({error.strerror or error}); "
-            "choose a folder with room that you may write to"
-        ) from error
+        raise _not_writable(path, error) from error
+
+
+def _not_writable(path: Path, error: OSError) -> WriteError:
+    help = "choose a folder with room that you may write to"
+    if path.is_dir():
+        help = "a folder of that name is in the way: remove it"
+    return WriteError(f"{path}: cannot be written ({error.strerror or error}); {help}")
+
+
+@contextmanager
+def alone(folder: Path) -> Iterator[None]:
+    """Wait until no other process is in here for this folder, and keep the others out.
+
+    Single files are renamed into place and need no lock; this is for files that belong together. A
+    process that is killed leaves no lock behind. Where there are no locks (Windows, some network
+    file systems) nobody waits.
+    """
+    try:
+        folder.mkdir(parents=True, exist_ok=True)
+        handle = os.open(folder / ".lock", os.O_CREAT | os.O_RDONLY, 0o666)
+    except OSError as error:
+        raise _not_writable(folder, error) from error
+    try:
+        with suppress(ImportError, OSError):
+            import fcntl
+
+            fcntl.flock(handle, fcntl.LOCK_EX)
+        yield
+    finally:
+        os.close(handle)
 
 
 def write_unit(path: Path, meta: dict, **arrays: np.ndarray) -> None:
     """Arrays and a JSON-able `meta` in one compressed file."""
-    text = np.frombuffer(json.dumps(meta).encode(), dtype=np.uint8)
-    _replace(path, lambda stream: np.savez_compressed(stream, meta=text, **arrays))
+    unit = {"schema": FORMAT, "arrays": sorted(arrays), "meta": meta}
+    text = np.frombuffer(json.dumps(unit).encode(), dtype=np.uint8)
+    _replace(path, lambda stream: np.savez_compressed(stream, unit=text, **arrays))
 
 
 def read_unit(path: Path) -> tuple[dict, dict[str, np.ndarray]] | None:
-    """What `write_unit` wrote; None if the file is missing or damaged (the zip's CRC tells)."""
+    """What `write_unit` wrote; None if the file is missing, damaged or of another format.
+
+    The zip's CRC tells of its arrays, but not whether one is missing from its directory.
+    """
     try:
         with np.load(path, allow_pickle=False) as file:
             arrays = {key: file[key] for key in file.files}
-        return json.loads(arrays.pop("meta").tobytes()), arrays
-    except (OSError, ValueError, KeyError, EOFError, zipfile.BadZipFile, zlib.error):
+        if "unit" not in arrays:  # from before the format was written down
+            return json.loads(arrays.pop("meta").tobytes()), arrays
+        unit = json.loads(arrays.pop("unit").tobytes())
+        whole = unit["schema"] == FORMAT and unit["arrays"] == sorted(arrays)
+        return (unit["meta"], arrays) if whole else None
+    except Exception:  # by the byte that is damaged, zipfile raises nearly anything
         return None
 
 
@@ -69,25 +112,96 @@ def write_table(path: Path, table: pd.DataFrame | pa.Table) -> None:
     """One tidy table as Parquet, with a checksum of every page."""
     if isinstance(table, pd.DataFrame):
         table = pa.Table.from_pandas(table, preserve_index=False)
+    note = stamp(table.schema, len(table), table.schema.metadata)
+    table = table.replace_schema_metadata(note)
     _replace(path, lambda stream: pq.write_table(table, stream, write_page_checksum=True))
 
 
+def stamp(
+    schema: pa.Schema, rows: int, metadata: dict[bytes, bytes] | None = None
+) -> dict[bytes, bytes]:
+    """The metadata of a table with its format, and a digest of its shape and columns: the end of
+    the file, where they stand, has no checksum in Parquet."""
+    metadata = metadata or {}
+    shape = _shape(schema, rows, metadata)
+    note = json.loads(metadata.get(NOTE, b"{}"))
+    note |= {"schema": FORMAT, "xaiutils": __version__, "shape": shape}
+    return {**metadata, NOTE: json.dumps(note).encode()}
+
+
+def _shape(schema: pa.Schema, rows: int, metadata: dict[bytes, bytes]) -> str:
+    plain = []
+    for field in schema:
+        kind = field.type.value_type if pa.types.is_dictionary(field.type) else field.type
+        plain.append([field.name, str(kind).removeprefix("large_")])  # readers choose among these
+    return digest(plain, rows, metadata.get(b"pandas", b"").decode())
+
+
 def read_whole(path: Path) -> pd.DataFrame:
-    """A table that `write_table` wrote, every page verified; InputError if it is damaged."""
-    return read_arrow(path).to_pandas()
+    """A table that `write_table` wrote, every page verified; InputError if it is damaged, or of
+    another format."""
+    table = read_arrow(path)
+    try:
+        return table.to_pandas()
+    except Exception as error:  # pandas reads JSON of its own in the file's end
+        raise _damaged(path, error) from error
 
 
 def read_arrow(path: Path) -> pa.Table:
     """The same before it becomes a frame."""
+    if path.is_dir():  # pyarrow would read the files in it, or none
+        raise _damaged(path, "it is a folder")
     try:
-        return pq.read_table(path, page_checksum_verification=True)
-    except (OSError, pa.ArrowInvalid) as error:
-        raise InputError(f"{path}: damaged ({error}); delete it and run the study again") from error
+        table = pq.read_table(path, page_checksum_verification=True)
+        metadata = table.schema.metadata or {}
+        note = json.loads(metadata.get(NOTE, b"{}"))
+        shape = _shape(table.schema, len(table), metadata)
+        same = note.get("shape", shape) == shape
+    except Exception as error:  # by the byte that is damaged, nearly anything
+        raise _damaged(path, error) from error
+    if note.get("schema", FORMAT) != FORMAT:
+        raise UnusableFile(other_version(path, note["schema"], FORMAT))
+    if not same:
+        raise _damaged(path, "not the rows and columns that were written")
+    return table
+
+
+def other_version(path: Path, found: object, read: object) -> str:
+    return (
+        f"{path}: written with schema {found}, this version reads {read}; "
+        "run the study again or check out the version that wrote it"
+    )
+
+
+def _damaged(path: Path, why: object) -> UnusableFile:
+    return UnusableFile(f"{path}: damaged ({why}); delete it and run the study again")
 
 
 def write_text(path: Path, text: str) -> None:
     """A text file, UTF-8."""
     _replace(path, lambda stream: stream.write(text.encode()))
+
+
+def write_json(path: Path, content: object) -> None:
+    """JSON-able content with the format it is written in, and its digest."""
+    text = json.dumps(content)
+    write_text(path, f'{{"schema": {FORMAT}, "digest": "{digest(text)}", "content": {text}}}')
+
+
+def read_json(path: Path) -> object:
+    """What `write_json` wrote, or any other JSON as it is; InputError if it is missing, damaged or
+    of another format."""
+    try:
+        stored = json.loads(path.read_bytes())
+    except (OSError, ValueError, RecursionError) as error:
+        raise _damaged(path, error) from error
+    if not isinstance(stored, dict) or set(stored) != {"schema", "digest", "content"}:
+        return stored
+    if stored["schema"] != FORMAT:
+        raise UnusableFile(other_version(path, stored["schema"], FORMAT))
+    if digest(json.dumps(stored["content"])) != stored["digest"]:
+        raise _damaged(path, "not what was written")
+    return stored["content"]
 
 
 def pack(masks: list[np.ndarray], shape: tuple[int, int]) -> np.ndarray:

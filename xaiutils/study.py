@@ -6,28 +6,38 @@
 
 A unit of work is one explanation (image, explainer, settings) or the evaluation of one image. Each
 is a file named by a digest of all that it depends on: what is there and whole is never computed
-again, and a changed setting recomputes only what depends on it.
+again, and a changed setting recomputes only what depends on it. What runs a study is imported when
+something has to run: who reads one does not wait for torch.
 """
 
-import json
+from __future__ import annotations
+
 from functools import cached_property
 from pathlib import Path
+from typing import TYPE_CHECKING
 
 import numpy as np
 import pandas as pd
 
-from xaiutils.classifiers import FrozenClassifier, load_classifier
-from xaiutils.config import SCHEMA, STUDIES, TABLES, StudyConfig, stream, studies_dir
+from xaiutils.config import (
+    SCHEMA,
+    STUDIES,
+    TABLES,
+    StudyConfig,
+    dataset_of,
+    stream,
+    studies_dir,
+)
 from xaiutils.datasets import Dataset, Sample
 from xaiutils.errors import InputError
 from xaiutils.evaluation import to_image
 from xaiutils.explainers import EXPLAINERS, saliency
-from xaiutils.names import CLASSIFIER_TITLES, SEGMENTER_TITLES, in_order
-from xaiutils.probe import load_probe, with_probe
-from xaiutils.run import complete, dataset_of, load_for
+from xaiutils.names import CLASSIFIER_TITLES, SEGMENTER_TITLES, in_order, sam2_title
 from xaiutils.segmenters import Segmenter
-from xaiutils.segmenters.sam2 import title as sam2_title
-from xaiutils.store import read_unit, read_whole, unpack
+from xaiutils.store import other_version, read_json, read_unit, read_whole, unpack
+
+if TYPE_CHECKING:
+    from xaiutils.classifiers import FrozenClassifier
 
 __all__ = [
     "STUDIES",
@@ -86,6 +96,9 @@ class Study:
     @cached_property
     def classifier(self) -> FrozenClassifier:
         """The classifier that the study explains, with its probe where it has one."""
+        from xaiutils.probe import load_probe, with_probe
+        from xaiutils.run import load_classifier
+
         classifier = load_classifier(self.config.classifier, self.config.precision)
         if self.config.logit != "probe":
             return classifier
@@ -93,12 +106,14 @@ class Study:
 
     def segmenter(self, name: str) -> Segmenter:
         """One of the segmenters with the study's settings, loaded at the first call."""
+        from xaiutils.run import load_for
+
         if name not in self._segmenters:
             self._segmenters[name] = load_for(self.config, name)
         return self._segmenters[name]
 
     @cached_property
-    def companion(self) -> "Study":
+    def companion(self) -> Study:
         """The same study of the training split, NAME-train: choices are made there, never here."""
         return open_study(f"{self.name}-train")
 
@@ -159,7 +174,13 @@ class Study:
 
     @cached_property
     def _index(self) -> dict:
-        return json.loads(self._read("index.json"))
+        path = self.folder / "units" / "index.json"
+        if not path.exists():
+            raise InputError(
+                f"study {self.name!r} has tables only, no maps or masks; to compute them run "
+                f"`python -m xaiutils run --study {self.name}` where its images are"
+            )
+        return read_json(path)
 
     def _units(self, id: str) -> dict:
         if id not in self._index:
@@ -171,15 +192,6 @@ class Study:
         if unit is None:
             raise InputError(f"the evaluation of {id!r} is damaged: run the study again")
         return unit
-
-    def _read(self, name: str) -> str:
-        path = self.folder / "units" / name
-        if not path.exists():
-            raise InputError(
-                f"study {self.name!r} has tables only, no maps or masks; to compute them run "
-                f"`python -m xaiutils run --study {self.name}` where its images are"
-            )
-        return path.read_text()
 
     def caption(self) -> str:
         """n, data set, classifier, settings and segmenter, for captions."""
@@ -220,14 +232,15 @@ def open_study(name: str, progress: bool = True) -> Study:
 
 def read_config(path: Path) -> StudyConfig:
     """The configuration in a study's config.json or plan.json; InputError for another version."""
-    stored = json.loads(path.read_text())
-    if stored.get("schema") != SCHEMA:
-        raise InputError(
-            f"{path}: written with schema {stored.get('schema')}, this version reads {SCHEMA}; "
-            "run the study again or check out the version that wrote it"
-        )
-    values = {key: _tuples(value) for key, value in stored["config"].items()}
-    return StudyConfig(**values)
+    stored = read_json(path)
+    found = stored.get("schema") if isinstance(stored, dict) else None
+    if found != SCHEMA:
+        raise InputError(other_version(path, found, SCHEMA))
+    try:
+        values = {key: _tuples(value) for key, value in stored["config"].items()}
+        return StudyConfig(**values)
+    except (KeyError, TypeError, AttributeError) as error:
+        raise InputError(f"{path}: holds no study's settings ({error}); run it again") from error
 
 
 def _tuples(value):
@@ -236,6 +249,8 @@ def _tuples(value):
 
 def run_study(config: StudyConfig, progress: bool = True) -> Study:
     """Compute what is missing of a study, gather its tables, and return it (`run.complete`)."""
+    from xaiutils.run import complete
+
     study = Study(config, studies_dir() / config.name)
     complete(config, study.folder, study.dataset, progress)
     return study

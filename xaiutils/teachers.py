@@ -16,15 +16,14 @@ from xaiutils.errors import InputError
 from xaiutils.explainers import EXPLAINERS
 from xaiutils.maps import otsu, threshold
 from xaiutils.metrics.localisation import iou
+from xaiutils.names import AGREEMENT, BOX, CONFIDENCE, PLAIN, SAM, TRUTH, VARIANTS
 from xaiutils.prompting import PROMPTINGS, centre_box
 from xaiutils.store import digest, read_unit, write_unit
 from xaiutils.study import Study
 from xaiutils.training import Head, cell_means, confidence, encode, fit, grid_labels, head_from
 
 FUSIONS = ("fused-weighted", "fused-mean")
-SAM, TRUTH, BOX = "fused-weighted-sam", "truth", "centre-box"
 BACKBONE = "efficientnet_lite0"  # whatever the study explains: one yardstick for all of them
-PLAIN, CONFIDENCE, AGREEMENT = VARIANTS = ("plain", "confidence-weighted", "agreement-weighted")
 
 
 def sources(study: Study) -> list[str]:

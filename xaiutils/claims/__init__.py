@@ -22,7 +22,7 @@ import pandas as pd
 from xaiutils.claims import maps, proxy, training
 from xaiutils.claims.composites import on_composites
 from xaiutils.claims.finding import Finding, judge
-from xaiutils.errors import InputError
+from xaiutils.errors import InputError, UnusableFile
 from xaiutils.names import CLASSIFIER_TITLES
 from xaiutils.sections.published import PUBLISHED, data_name
 from xaiutils.sections.words import as_markdown, quote
@@ -112,6 +112,8 @@ def _findings(study: Study, id: str) -> list[Finding] | str:
         return f"this study has no table {' or '.join(missing)}"
     try:
         found = [finding for finding in evidence(study) if np.isfinite(finding.estimate)]
+    except UnusableFile:
+        raise
     except InputError as error:  # a study without a SAM, or from before a table was kept
         return str(error)
     return found or "the study lacks the cues that decide it"
@@ -150,5 +152,7 @@ def verdicts(study: Study, notebook: int) -> pd.DataFrame:
 
 def as_read(table: pd.DataFrame) -> str:
     """A ledger in Markdown: a number with its interval, and what the paper says against itself."""
-    shown = table.drop(columns=["section"]).rename(columns={"contradiction": "against itself"})
+    shown = table.drop(columns=["section"], errors="ignore").rename(
+        columns={"contradiction": "against itself"}
+    )
     return as_markdown(shown, {"estimate [interval]": ("estimate", "low", "high")})

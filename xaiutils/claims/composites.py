@@ -7,7 +7,7 @@ classifier is the reason, because the same heads exist without it. Intervals are
 import pandas as pd
 
 from xaiutils.claims.finding import Finding, judge, mean_finding
-from xaiutils.cutouts.study import CutoutStudy, open_cutouts
+from xaiutils.cutouts.stored import CutoutStudy, open_cutouts
 from xaiutils.errors import InputError
 
 BAND = 0.19  # share of the area in the outer 5 % of each side
@@ -67,6 +67,8 @@ def controlled(study: CutoutStudy | None = None) -> pd.DataFrame:
 def _row(id: str, claim: str, findings: list[Finding]) -> list:
     first = findings[0]
     numbers = [first.quantity, first.estimate, first.low, first.high, first.n]
+    if not all(finding.n for finding in findings):
+        return [id, claim, *numbers, "not tested here", "the explainer has not been asked yet"]
     return [id, claim, *numbers, *judge(findings)]
 
 

@@ -7,7 +7,6 @@ bias_predictions, bias_regions.
 
 import json
 from collections.abc import Callable
-from dataclasses import dataclass
 from itertools import zip_longest
 from pathlib import Path
 
@@ -21,44 +20,13 @@ from xaiutils.cutouts.measure import FIRST, GROUPS, SCHEMA, Runner, settings_tab
 from xaiutils.cutouts.plans import EXPERIMENTS
 from xaiutils.cutouts.recognise import photographs, recognise
 from xaiutils.cutouts.sources import Library, open_library
-from xaiutils.errors import InputError
 from xaiutils.segmenters import load_segmenter
 from xaiutils.store import read_json, write_json, write_table, write_text
 
-STORED = Path(__file__).resolve().parents[2] / "data" / "studies"
 CLASSIFIER = "efficientnet_lite0"
 STEPS = (4, 2, 1)  # objects that the costlier explainers are asked about: every fourth first
 REST = [group for group in GROUPS if group != FIRST]
 Go = Callable[[], bool]  # whether there is time left
-
-
-@dataclass(frozen=True)
-class CutoutStudy:
-    """A stored study of composites, read lazily: `table(name)`."""
-
-    name: str
-    folder: Path
-
-    def table(self, name: str) -> pd.DataFrame:
-        path = self.folder / f"{name}.parquet"
-        if not path.exists():
-            raise InputError(f"{path}: not found; `python -m xaiutils.cutouts run` makes it")
-        return pd.read_parquet(path)
-
-    def has(self, name: str) -> bool:
-        return (self.folder / f"{name}.parquet").exists()
-
-    def caption(self) -> str:
-        return json.loads((self.folder / "config.json").read_text())["caption"]
-
-
-def open_cutouts(name: str = "cutouts") -> CutoutStudy:
-    folder = next((f / name for f in (studies_dir(), STORED) if (f / name).is_dir()), STORED / name)
-    if not (folder / "config.json").exists():
-        raise InputError(
-            f"no stored study of composites in {folder}; `python -m xaiutils.cutouts run` makes it"
-        )
-    return CutoutStudy(name, folder)
 
 
 def run_cutouts(name: str, root: str | None, go: Go, seed: int = 0) -> bool:

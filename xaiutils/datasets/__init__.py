@@ -42,6 +42,7 @@ def load_dataset(
     - "folder": `root`/images/* with `root`/masks/<same stem>.*, and optionally `root`/labels.csv
       (columns file, label, imagenet_index). Without a masks folder the masks are empty, so that
       every metric against them is NaN, while maps are still compared with each other. No split.
+      Files whose names differ in case or suffix alone, or are no UTF-8, are skipped.
     - "voc2012": split train, val (default) or trainval.
     - "cub200": split train, test (default) or all.
     - "usis10k": split train, val or test (default).

@@ -14,6 +14,7 @@ from xaiutils.images import read_image
 
 SUFFIXES = (".jpg", ".jpeg", ".png", ".tif", ".tiff", ".webp", ".bmp", ".gif")
 READINGS = ("class", "binary")
+RESERVED = "index.json"  # beside the folders of the samples (`run.finish`)
 LOGITS = ("given", "predicted", "mapped", "probe")
 
 Skipped = defaultdict[str, list[str]]  # ids by reason
@@ -218,21 +219,45 @@ def is_image(path: Path) -> bool:
     return path.suffix.lower() in SUFFIXES and not path.name.startswith(".")
 
 
-def images_by_stem(folder: Path) -> dict[str, Path]:
-    """The folder's images by stem, sorted; hidden files and other file types are left out."""
+def images_by_stem(folder: Path, skipped: Skipped | None = None) -> dict[str, Path]:
+    """The folder's images by stem, sorted; hidden files and other file types are left out.
+
+    Names that cannot be told apart or stored go to `skipped`; without one they raise InputError.
+    """
     if not folder.is_dir():
         raise InputError(f"{folder}: no such folder")
+    alike: dict[str, list[Path]] = defaultdict(list)
+    for path in sorted(filter(is_image, folder.iterdir())):
+        alike[path.stem.casefold()].append(path)
     found: dict[str, Path] = {}
-    seen: dict[str, Path] = {}
-    for path in sorted(folder.iterdir()):
-        if is_image(path):
-            other = seen.setdefault(path.stem.casefold(), path)
-            if other != path:
-                raise InputError(f"{other} and {path} have the same name; rename one of them")
-            found[path.stem] = path
+    for paths in alike.values():
+        reason = _unusable_name(paths)
+        if reason is None:
+            found[paths[0].stem] = paths[0]
+        elif skipped is None:
+            raise InputError(reason)
+        else:
+            skipped[reason] += dict.fromkeys(as_text(path.stem) for path in paths)
     if not found:
         raise InputError(f"{folder}: no images ({', '.join(SUFFIXES)})")
     return found
+
+
+def _unusable_name(paths: list[Path]) -> str | None:
+    """Why images of one name, but for its case and suffix, cannot be samples; None if they can."""
+    path = as_text(paths[0])
+    if len(paths) > 1:
+        return f"{path} and {as_text(paths[1])} have the same name; rename one of them"
+    if as_text(paths[0].name) != paths[0].name:
+        return f"{path}: its name is not UTF-8; rename it"
+    if paths[0].stem == RESERVED:
+        return f"{path}: a study has a file of that name; rename it"
+    return None
+
+
+def as_text(name: str | Path) -> str:
+    """A file's name as tables and pages can hold it: what is no UTF-8 as its escape."""
+    return str(name).encode("utf-8", "backslashreplace").decode()
 
 
 def read_csv(path: Path, columns: tuple[str, ...]) -> list[dict[str, str]]:
@@ -258,8 +283,10 @@ def read_csv(path: Path, columns: tuple[str, ...]) -> list[dict[str, str]]:
 def imagenet_index(text: str, path: Path) -> int | None:
     if not text:
         return None
-    if not (text.isascii() and text.isdigit() and int(text) < 1000):
-        raise InputError(f"{path}: imagenet_index '{text}' is not a whole number from 0 to 999")
+    if not (text.isascii() and text.isdigit() and len(text) < 10 and int(text) < 1000):
+        raise InputError(
+            f"{path}: imagenet_index '{text[:20]}' is not a whole number from 0 to 999"
+        )
     return int(text)
 
 
@@ -284,7 +311,8 @@ def with_logit(dataset: Dataset, targets: Mapping[str, int | None], logit: str) 
         kept = [id for id in dataset.ids if targets.get(id) is not None]
         skipped["no ImageNet class given"] += [id for id in dataset.ids if id not in kept]
         _refuse_empty(dataset.name, dict.fromkeys(kept), skipped)
-    frozen = {reason: tuple(ids) for reason, ids in skipped.items() if ids}
+    found = {reason: tuple(ids) for reason, ids in skipped.items() if ids}
+    frozen = {**dataset.skipped, **found}
     labels = {id: dataset.labels[id] for id in kept}
     return Dataset(dataset.name, tuple(kept), read, frozen, dataset.classes, labels)
 

@@ -7,7 +7,7 @@ from pathlib import Path
 from tqdm.auto import tqdm
 
 from xaiutils.datasets import DATASETS, load_dataset
-from xaiutils.datasets.base import Survey
+from xaiutils.datasets.base import Survey, as_text
 from xaiutils.datasets.cub import survey_cub200
 from xaiutils.datasets.facts import FACTS
 from xaiutils.datasets.folder import survey_folder
@@ -48,7 +48,7 @@ def check_dataset(name: str, root: str | Path | None, full: bool = False) -> lis
         problems.append(f"{root}: {survey.images} of the official {FACTS[name].images} images")
     for split in _splits(WHOLE, name, root) if full else ():
         problems += _unusable(name, root, split)
-    return problems
+    return [as_text(problem) for problem in problems]
 
 
 def describe_dataset(name: str, root: str | Path | None) -> dict[str, object]:
@@ -86,6 +86,7 @@ def _unusable(name: str, root: str | Path | None, split: str | None) -> list[str
     except InputError as error:
         return [str(error)]
     failures = [f"{id}: unusable mask" for id in dataset.skipped.get("unusable mask", ())]
+    failures += dataset.skipped if name == "folder" else ()  # of the others the survey tells
     for id in tqdm(dataset.ids, desc="checking", disable=None):
         try:
             dataset.load(id)

@@ -14,6 +14,7 @@ from xaiutils.datasets.base import (
     is_image,
     no_split,
     read_csv,
+    skipping,
     with_logit,
 )
 from xaiutils.errors import InputError
@@ -25,8 +26,8 @@ def load_folder(root: str | Path | None, split: str | None, reading: str, logit:
         raise InputError("data set 'folder' needs root: the folder that holds images/ and masks/")
     root = Path(root)
     no_split("folder", split)
-    images = images_by_stem(root / "images")
-    given = _read_labels(root / "labels.csv", images)
+    images = images_by_stem(root / "images", skipped := skipping())
+    given = _read_labels(root / "labels.csv", images, {i for ids in skipped.values() for i in ids})
 
     def read(id: str) -> Sample:
         label, target = given.get(id, ("object", None))
@@ -34,7 +35,8 @@ def load_folder(root: str | Path | None, split: str | None, reading: str, logit:
 
     labels = {id: (given.get(id, ("object", None))[0],) for id in images}
     classes = tuple(dict.fromkeys(label for (label,) in labels.values()))
-    dataset = Dataset("folder", tuple(images), read, classes=classes, labels=labels)
+    frozen = {reason: tuple(ids) for reason, ids in skipped.items()}
+    dataset = Dataset("folder", tuple(images), read, frozen, classes, labels)
     return with_logit(dataset, {id: target for id, (_, target) in given.items()}, logit)
 
 
@@ -78,13 +80,17 @@ def survey_folder(root: str | Path) -> Survey:
     return survey
 
 
-def _read_labels(path: Path, images: dict[str, Path]) -> dict[str, tuple[str, int | None]]:
+def _read_labels(
+    path: Path, images: dict[str, Path], skipped: set[str]
+) -> dict[str, tuple[str, int | None]]:
     """Label and ImageNet index by id; an image that the file leaves out is called "object"."""
     if not path.exists():
         return {}
     ids = {image.name: id for id, image in images.items()} | {id: id for id in images}
     labels = {}
     for row in read_csv(path, ("file", "label")):
+        if {row["file"], Path(row["file"]).stem} & skipped:
+            continue
         if row["file"] not in ids:
             raise InputError(f"{path}: '{row['file']}' is not in {path.parent / 'images'}")
         index = imagenet_index(row.get("imagenet_index") or "", path)

@@ -1,29 +1,48 @@
 """The nine explainers of the paper, by name, with a fast and a full preset."""
 
+from collections.abc import Iterator, Mapping
 from dataclasses import asdict, fields
+from importlib import import_module
 
 from xaiutils.errors import InputError
 from xaiutils.explainers.base import Explainer, Query, capture, saliency
-from xaiutils.explainers.cam import FasterScoreCAM, GradCAM, GradCAMPlusPlus, ScoreCAM
-from xaiutils.explainers.gradients import IntegratedGradients, VarGrad
-from xaiutils.explainers.occlusion import Occlusion
-from xaiutils.explainers.surrogates import LIME, KernelSHAP
+
+
+class Registry(Mapping[str, type[Explainer]]):
+    """Classes by name, imported when asked for: a reader of stored maps needs the names alone, and
+    torch with the explainers' libraries takes most of the time that a notebook needs to start."""
+
+    def __init__(self, places: dict[str, tuple[str, str]]):
+        self._places = places
+
+    def __getitem__(self, name: str) -> type[Explainer]:
+        module, cls = self._places[name]
+        return getattr(import_module(f"xaiutils.explainers.{module}"), cls)
+
+    def __contains__(self, name: object) -> bool:
+        return name in self._places
+
+    def __iter__(self) -> Iterator[str]:
+        return iter(self._places)
+
+    def __len__(self) -> int:
+        return len(self._places)
+
 
 # in the order of the paper's Table 2
-EXPLAINERS: dict[str, type[Explainer]] = {
-    method.name: method
-    for method in (
-        GradCAM,
-        GradCAMPlusPlus,
-        ScoreCAM,
-        FasterScoreCAM,
-        IntegratedGradients,
-        VarGrad,
-        Occlusion,
-        KernelSHAP,
-        LIME,
-    )
-}
+EXPLAINERS = Registry(
+    {
+        "gradcam": ("cam", "GradCAM"),
+        "gradcam++": ("cam", "GradCAMPlusPlus"),
+        "scorecam": ("cam", "ScoreCAM"),
+        "fasterscorecam": ("cam", "FasterScoreCAM"),
+        "ig": ("gradients", "IntegratedGradients"),
+        "vargrad": ("gradients", "VarGrad"),
+        "occlusion": ("occlusion", "Occlusion"),
+        "kernelshap": ("surrogates", "KernelSHAP"),
+        "lime": ("surrogates", "LIME"),
+    }
+)
 
 # "full" is the dataclasses' defaults; "fast" takes fewer samples, for demonstrations and tests
 PRESETS: dict[str, dict[str, dict[str, object]]] = {

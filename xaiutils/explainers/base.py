@@ -1,15 +1,20 @@
 """What every explainer is, and what the explainers of one image share."""
 
+from __future__ import annotations
+
 import time
 from abc import ABC, abstractmethod
 from dataclasses import dataclass
-from typing import ClassVar
+from typing import TYPE_CHECKING, ClassVar
 
 import numpy as np
-import torch
 
-from xaiutils.classifiers import FrozenClassifier
 from xaiutils.errors import InputError
+
+if TYPE_CHECKING:  # who only reads maps does not wait for torch
+    import torch
+
+    from xaiutils.classifiers import FrozenClassifier
 
 
 @dataclass(frozen=True)
@@ -26,6 +31,8 @@ def capture(classifier: FrozenClassifier, image: torch.Tensor, target: int) -> C
     The input requires the gradient, so that frozen parameters do not matter; the hook is taken
     off again and nothing accumulates in `.grad`.
     """
+    import torch
+
     kept = {}
 
     def keep(_module, _inputs, output):

@@ -66,7 +66,8 @@ def examples(library: Library) -> Figure:
             image, mask = place(library.ground(ground, 1), library.cutout(name), x, y, scale)
             picture(ax, image)
             outline(ax, mask)
-            ax.set_title(f"{name.removeprefix('photo-')}, {ground.replace('photo-', 'patch: ')}")
+            said = name.removeprefix("photo-").replace("_", " ")
+            ax.set_title(f"{said}, {ground.replace('photo-', 'patch: ')}")
         headline(figure, "Place, size and ground are chosen; the mask is exact")
         below(figure, "Cyan: alpha of one half. Objects and the patch are bundled photographs.")
     return figure
@@ -135,7 +136,8 @@ def _probabilities(ax: Axes, scores: pd.DataFrame) -> None:
         part = scores[scores["what"] == what].set_index("kind").reindex(KINDS)
         ax.vlines(range(len(KINDS)), part["low"], part["high"], color="#333333", lw=1.5)
         ax.plot(range(len(KINDS)), part["mean"], marker, color="#333333", label=f"{what} object")
-    ax.set_xticks(range(len(KINDS)), KINDS, rotation=30)
+    ax.set_xticks(range(len(KINDS)), KINDS, rotation=35, ha="right", rotation_mode="anchor")
+    ax.set_xlim(-0.5, len(KINDS) - 0.5)
     ax.set(ylim=(-0.02, 1), ylabel="probability of the object's class")
     ax.legend(fontsize=7.5)
 

@@ -3,11 +3,13 @@
 from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
 
+import cv2
 import matplotlib.pyplot as plt
 import numpy as np
 import pandas as pd
 import seaborn as sns
 from matplotlib.axes import Axes
+from matplotlib.colors import to_rgba
 from matplotlib.figure import Figure
 from skimage.measure import find_contours
 
@@ -41,9 +43,26 @@ def style() -> Iterator[None]:
         yield
 
 
+def fine_enough(ax: Axes, shape: tuple[int, int]) -> tuple[int, int]:
+    """(width, height) px, at most `shape`'s: 300 dots an inch of the panel, for print and screen.
+
+    What is larger costs each rendering (a notebook has three) and is seen by nobody.
+    """
+    inches = max(ax.get_window_extent().size) / ax.figure.dpi
+    scale = min(1.0, 300 * inches / max(shape))
+    return max(round(scale * shape[1]), 1), max(round(scale * shape[0]), 1)
+
+
+def show(ax: Axes, image: np.ndarray) -> None:
+    """An image (H, W, 3 or 4) uint8 in its own pixel coordinates."""
+    height, width = image.shape[:2]
+    small = cv2.resize(image, fine_enough(ax, (height, width)), interpolation=cv2.INTER_AREA)
+    ax.imshow(small, extent=(-0.5, width - 0.5, height - 0.5, -0.5))
+
+
 def picture(ax: Axes, image: np.ndarray) -> None:
     """An image (H, W, 3) without axes."""
-    ax.imshow(image)
+    show(ax, image)
     ax.set(xticks=[], yticks=[])
     sns.despine(ax=ax, left=True, bottom=True)
 
@@ -52,11 +71,13 @@ def heat(
     ax: Axes, image: np.ndarray, map: np.ndarray, alpha: float = 0.6, dot: bool = True
 ) -> None:
     """A map (H, W) in [0, 1] over its image in grey; the red dot is the map's maximum."""
-    picture(ax, np.repeat(image.mean(axis=2, keepdims=True).astype(np.uint8), 3, axis=2))
-    if not np.isfinite(map).all():
+    grey = np.repeat(image.mean(axis=2, keepdims=True), 3, axis=2)
+    flat = not np.isfinite(map).all()
+    colours = grey if flat else 255 * plt.get_cmap(MAP)(map)[..., :3]
+    picture(ax, ((1 - alpha) * grey + alpha * colours).astype(np.uint8))
+    if flat:
         ax.text(0.5, 0.5, "flat map", ha="center", va="center", transform=ax.transAxes)
         return
-    ax.imshow(map, cmap=MAP, vmin=0, vmax=1, alpha=alpha)
     if dot:
         x, y = peak(map)
         ax.plot(x, y, "o", color=PEAK, markeredgecolor="white", markersize=6)
@@ -64,9 +85,9 @@ def heat(
 
 def fill(ax: Axes, mask: np.ndarray, colour: str = MASK, alpha: float = 0.55) -> None:
     """A mask (H, W) bool as a translucent colour with its outline."""
-    rgba = np.zeros((*mask.shape, 4))
-    rgba[mask] = (*plt.matplotlib.colors.to_rgb(colour), alpha)
-    ax.imshow(rgba)
+    rgba = np.zeros((*mask.shape, 4), np.uint8)
+    rgba[mask] = np.round(255 * np.array(to_rgba(colour, alpha)))
+    show(ax, rgba)
     outline(ax, mask, colour, 1.0)
 
 

@@ -12,7 +12,7 @@ from matplotlib.lines import Line2D
 from xaiutils.figures.panels import nothing, panels
 from xaiutils.figures.photos import below, headline
 from xaiutils.figures.style import style
-from xaiutils.names import COLOURS, title
+from xaiutils.names import AGREEMENT, BOX, COLOURS, CONFIDENCE, PLAIN, SAM, TRUTH, title
 from xaiutils.sections.bias import CONTEXT, amplification, beyond_truth
 from xaiutils.sections.curves import (
     LAST,
@@ -34,7 +34,6 @@ from xaiutils.sections.trained import (
     trained_means,
 )
 from xaiutils.sections.words import estimate, rho_text
-from xaiutils.teachers import AGREEMENT, BOX, CONFIDENCE, PLAIN, SAM, TRUTH
 
 OTHER = {TRUTH: "#332288", BOX: "#999933", SAM: "#777777"}
 VARIANT_COLOURS = {CONFIDENCE: "#ee7733", AGREEMENT: "#009988"}

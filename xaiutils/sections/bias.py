@@ -7,11 +7,11 @@ as object, by the seed and by the trained head. *Amplification* is head minus se
 
 import pandas as pd
 
+from xaiutils.names import TRUTH
 from xaiutils.sections.correlation import correlations
 from xaiutils.sections.trained import NOT_MEASURED, by_explainer, sources_of
 from xaiutils.sections.words import change, of_explainers, rho_text
 from xaiutils.statistics import mean_interval
-from xaiutils.teachers import TRUTH
 
 REGIONS = ("object", "ring", "far", "explained class", "other classes")
 CONTEXT = ("ring", "far", "other classes")

@@ -12,10 +12,10 @@ Pure functions of the table of the analysis "curves". A *rule* says when trainin
 import numpy as np
 import pandas as pd
 
+from xaiutils.names import AGREEMENT, CONFIDENCE, PLAIN
 from xaiutils.sections.trained import NOT_MEASURED, by_explainer, sources_of
 from xaiutils.sections.words import estimate
 from xaiutils.statistics import mean_interval, summary
-from xaiutils.teachers import AGREEMENT, CONFIDENCE, PLAIN
 
 RULES = LAST, PSEUDO, TRUTH_RULE = ("last", "pseudo-labels", "truth")
 

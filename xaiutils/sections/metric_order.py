@@ -10,7 +10,7 @@ from xaiutils.explainers import EXPLAINERS
 from xaiutils.names import in_order, title
 from xaiutils.sections.correlation import spearman
 from xaiutils.sections.words import count, estimate
-from xaiutils.statistics import interval_over
+from xaiutils.statistics import draws, percentiles
 
 # measure -> (table, metric, sign that makes high good)
 MEASURES = {
@@ -46,15 +46,12 @@ def metric_correlations(values: Mapping[str, pd.DataFrame]) -> pd.DataFrame:
     samples = sorted(set.intersection(*(set(wide.index) for wide in values.values())))
     cues = in_order(set.intersection(*(set(wide.columns) for wide in values.values())))
     arrays = {name: wide.loc[samples, cues].to_numpy(float) for name, wide in values.items()}
+    drawn = [np.arange(len(samples)), *draws(len(samples))]
+    means = {name: [_means(wide[draw]) for draw in drawn] for name, wide in arrays.items()}
     for i, a in enumerate(names):
         for b in names[i + 1 :]:
-
-            def rho(draw, x=arrays[a], y=arrays[b]) -> float:
-                return spearman(_means(x[draw]), _means(y[draw]))
-
-            low, high = interval_over(len(samples), rho)
-            found = rho(np.arange(len(samples)))
-            rows.append([a, b, len(samples), len(cues), found, low, high])
+            found, *others = map(spearman, means[a], means[b])
+            rows.append([a, b, len(samples), len(cues), found, *percentiles(others)])
     return pd.DataFrame(rows, columns=["a", "b", "n", "k", "rho", "low", "high"])
 
 

@@ -11,13 +11,12 @@ import pandas as pd
 
 from xaiutils.analyses import ANALYSES
 from xaiutils.explainers import EXPLAINERS
-from xaiutils.names import in_order, title
+from xaiutils.names import BOX, SAM, TRUTH, in_order, title
 from xaiutils.sections.borrow import STORED, borrowed, with_table
 from xaiutils.sections.correlation import correlations
 from xaiutils.sections.words import estimate, rho_text
 from xaiutils.statistics import mean_interval, summary
 from xaiutils.study import Study, studies_dir
-from xaiutils.teachers import BOX, SAM, TRUTH
 
 TITLES = {
     SAM: "SAM masks of the fused maps",

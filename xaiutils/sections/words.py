@@ -117,10 +117,11 @@ def _cell(value: object, digits: int) -> str:
 
 def shown(table: pd.DataFrame, digits: int = 2) -> Styler:
     """A table for the eye: `digits` decimals everywhere, an en dash where nothing is known, no cell
-    cut off, no row numbers."""
+    cut off, no row numbers; names and labels are text, whatever is in them."""
     whole = table.select_dtypes("number").columns
     whole = [c for c in whole if (table[c].dropna() % 1 == 0).all()]
-    style = table.style.format(precision=digits, na_rep="–").hide(axis="index")
+    style = table.style.format(precision=digits, na_rep="–", escape="html").hide(axis="index")
+    style = style.format_index(escape="html", axis=1)
     return style.format("{:.0f}", subset=whole, na_rep="–") if whole else style
 
 

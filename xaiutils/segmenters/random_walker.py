@@ -27,6 +27,8 @@ class RandomWalker(Segmenter):
 
     def _prepare(self, image: np.ndarray) -> None:
         self._image = shrink(image, self._side)
+        if np.ptp(self._image) == 0:  # scikit-image divides by the contrast of all channels
+            self._image[:] = 0, 128, 255  # another single colour: no edge either
 
     def predict(self, prompts: Prompts) -> Prediction:
         """The mask (H, W) bool; InputError also where a region holds no pixel."""

@@ -6,6 +6,7 @@ import numpy as np
 import torch
 
 from xaiutils.errors import InputError
+from xaiutils.names import sam2_title
 from xaiutils.prompting import Prompts
 from xaiutils.segmenters import Prediction, Segmenter, check_logits
 
@@ -42,7 +43,7 @@ class Sam2Segmenter(Segmenter):
             raise InputError(f"unknown SAM 2 model '{model}': choose one of {', '.join(CONFIGS)}")
         self._predictor = _build(model, checkpoint, _device(device), apply_postprocessing)
         self._multimask = multimask
-        self.title = title(model, apply_postprocessing)
+        self.title = sam2_title(model, apply_postprocessing)
 
     def _prepare(self, image: np.ndarray) -> None:
         self._predictor.set_image(image)
@@ -64,11 +65,6 @@ class Sam2Segmenter(Segmenter):
         )
         best = int(np.argmax(scores))
         return Prediction(masks[best] > 0, float(scores[best]), low[best])
-
-
-def title(model: str, apply_postprocessing: bool) -> str:
-    """What a caption must say of the segmenter: "SAM2 (sam2.1_hiera_tiny, post-processing on)"."""
-    return f"SAM2 ({model}, post-processing {'on' if apply_postprocessing else 'off'})"
 
 
 def _build(model: str, checkpoint: str | Path | None, device: str, apply_postprocessing: bool):

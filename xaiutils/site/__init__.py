@@ -95,7 +95,9 @@ def write_site(studies: list[Study], folder: Path, figures: Path, modules: tuple
     page = shell.page("index.html.jinja2", "index.html", cards=cards, titles=NOTEBOOK_TITLES)
     (folder / "index.html").write_text(page, encoding="utf-8")
     names = [study.name for study in studies]
-    (folder / MARKER).write_text(json.dumps({"studies": names}) + "\n", encoding="utf-8")
+    (folder / MARKER).write_text(
+        json.dumps({"schema": 1, "studies": names}) + "\n", encoding="utf-8"
+    )
 
 
 def notebook_pages(folder: Path) -> list[Path]:
