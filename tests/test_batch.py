@@ -343,7 +343,9 @@ def test_a_figures_caption_is_its_alt_text():
     Image.new("RGB", (4, 4)).save(stream, "PNG")
     data = {"image/png": base64.b64encode(stream.getvalue()).decode()}
     drawn = new_code_cell("", outputs=[new_output("display_data", data)], execution_count=1)
-    caption = new_markdown_cell('*Figure 2: maps of a "koala", a row each.*\n\n**Notice** the dots.')
+    caption = new_markdown_cell(
+        '*Figure 2: maps of a "koala", a row each.*\n\n**Notice** the dots.'
+    )
     notebook = new_notebook(cells=[drawn, new_code_cell("1"), caption])
     image = BeautifulSoup(to_html(notebook, "page", Path()), "html.parser").select_one("img")
     assert image["alt"] == 'Figure 2: maps of a "koala", a row each.'

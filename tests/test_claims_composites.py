@@ -8,28 +8,28 @@ import pytest
 from xaiutils.claims import composites
 from xaiutils.errors import InputError
 
-OBJECTS = [f"object {k}" for k in range(6)]
+OBJECTS = [f"object {k}" for k in range(30)]
 
 
-def study(trained: float, seeds: float, heavy: int = 3):
-    """The bias adds `trained` and `seeds` to the spill; `heavy` objects of 6 light up the band."""
+def study(trained: float, seeds: float, heavy: int = 3, objects: int = 30):
+    """The bias adds `trained` and `seeds` to the spill; `heavy` objects of 30 light up the band."""
     regions = [
         {"object": name, "share": share, "own": own, "what": what, "metric": "spill",
          "value": 0.2 + 0.01 * k + (added if share == "100" else 0)}
-        for k, name in enumerate(OBJECTS)
+        for k, name in enumerate(OBJECTS[:objects])
         for what, added in (("trained", trained), ("seed", seeds))
         for share in ("50", "100")
         for own in (True, False)
     ]  # fmt: skip
     manifest = [
-        {"experiment": "place", "sample": f"{name} {e}", "object": name, "eccentricity": e,
-         "scale": 0.4}
-        for name in OBJECTS for e in (0.0, 0.3)
+        {"experiment": "place", "sample": f"{name} {e}", "object": name, "x": 0.5 + e,
+         "y": 0.5, "scale": 0.4}
+        for name in OBJECTS[:objects] for e in (0.0, 0.3)
     ]  # fmt: skip
     maps = [
         {"experiment": "place", "sample": f"{name} {e}", "cue": cue, "metric": "border_share",
          "value": 0.9 if e or k < heavy else 0.1}
-        for k, name in enumerate(OBJECTS) for e in (0.0, 0.3) for cue in ("scorecam", "lime")
+        for k, name in enumerate(OBJECTS[:objects]) for e in (0.0, 0.3) for cue in ("scorecam", "lime")
     ]  # fmt: skip
     tables = {"bias_regions": regions, "manifest": manifest, "maps": maps}
     return SimpleNamespace(table=lambda name: pd.DataFrame(tables[name]))
@@ -38,7 +38,7 @@ def study(trained: float, seeds: float, heavy: int = 3):
 def test_a_bias_that_grows_on_its_way_is_supported():
     table = composites.controlled(study(trained=0.3, seeds=0.1)).set_index("id")
     row = table.loc["C21"]
-    assert (row["estimate"], row["n"], row["verdict"]) == (pytest.approx(0.3), 6, "supported")
+    assert (row["estimate"], row["n"], row["verdict"]) == (pytest.approx(0.3), 30, "supported")
     assert "+0.2" in row["reason"] or "0.20" in row["reason"]
 
 
@@ -50,9 +50,15 @@ def test_inherited_but_damped_is_mixed_and_removed_is_not_supported():
     assert verdict == {0.05: "mixed", -0.05: "not supported"}
 
 
+def test_few_objects_decide_nothing():
+    row = composites.controlled(study(trained=0.3, seeds=0.1, objects=6)).set_index("id").loc["C21"]
+    assert row["verdict"] == "not tested here"
+    assert row["reason"].startswith("n = 6 objects, a direction at most: supported")
+
+
 def test_only_composites_with_an_empty_border_count():
-    (finding,) = composites.empty_borders(study(0, 0, heavy=3))
-    assert (finding.estimate, finding.n) == (0.5, 6)
+    (finding,) = composites.empty_borders(study(0, 0, heavy=15))
+    assert (finding.estimate, finding.n) == (0.5, 30)
     (finding,) = composites.empty_borders(study(0, 0, heavy=0))
     assert finding.estimate == 0 and finding.points == "against"
 

@@ -10,7 +10,9 @@ from xaiutils.claims.finding import Finding, judge, mean_finding
 from xaiutils.cutouts.stored import CutoutStudy, open_cutouts
 from xaiutils.errors import InputError
 
-BAND = 0.19  # share of the area in the outer 5 % of each side
+BORDER = 0.05  # of the side, as in `analyses.texture`
+BAND = 1 - (1 - 2 * BORDER) ** 2  # its share of the area
+FEWEST = 30  # objects; fewer show a direction at most, as in the ledger of photographs
 COLUMNS = ["id", "claim", "quantity", "estimate", "low", "high", "n", "verdict", "reason"]
 
 
@@ -36,12 +38,14 @@ def inherited(study: CutoutStudy) -> list[Finding]:
 
 
 def empty_borders(study: CutoutStudy) -> list[Finding]:
-    """C33: composites whose object stays clear of the border, yet Score-CAM's border band holds
-    more than its share of the area; read as on photographs (5 % of the composites or more)."""
+    """C33: composites of one object that stays clear of the border, yet Score-CAM's border band
+    holds more than its share of the area; read as on photographs (5 % of them or more)."""
     manifest, maps = study.table("manifest"), study.table("maps")
-    inside = manifest[(manifest["eccentricity"] == 0) & (manifest["scale"] < 0.9)]
+    reach = (manifest[["x", "y"]] - 0.5).abs().max(axis=1) + manifest["scale"] / 2
+    inside = manifest[reach <= 0.5 - BORDER]
     table = maps[(maps["cue"] == "scorecam") & (maps["metric"] == "border_share")]
-    table = table[table["experiment"] == "place"].merge(inside[["sample", "object"]], on="sample")
+    table = table[table["experiment"].isin(["place", "ground"])]
+    table = table.merge(inside[["sample", "object"]], on="sample")
     heavy = (table["value"] > BAND).astype(float).groupby(table["object"]).mean()
     quantity = "share of composites with an empty border on which Score-CAM's border band holds "
     return [mean_finding(f"{quantity}more than its area's share", heavy, at_least=0.05)]
@@ -69,7 +73,11 @@ def _row(id: str, claim: str, findings: list[Finding]) -> list:
     numbers = [first.quantity, first.estimate, first.low, first.high, first.n]
     if not all(finding.n for finding in findings):
         return [id, claim, *numbers, "not tested here", "the explainer has not been asked yet"]
-    return [id, claim, *numbers, *judge(findings)]
+    verdict, reason = judge(findings)
+    if first.n < FEWEST:
+        text = f"n = {first.n} objects, a direction at most: {verdict}; {reason}"
+        return [id, claim, *numbers, "not tested here", text]
+    return [id, claim, *numbers, verdict, reason]
 
 
 def on_composites(id: str) -> list[str]:

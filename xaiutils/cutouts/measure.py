@@ -37,8 +37,8 @@ SETTINGS: dict[str, dict[str, object]] = {
     "lime": {"samples": 128, "superpixels": 36},
     "scorecam": {"max_channels": 384},
 }
-# What costs more than a hundred passes is asked of every fourth composite (object) only.
-EXPENSIVE = ("kernelshap", "lime", "scorecam")  # "kernelshap" is the group of lime too
+# What costs more than a hundred passes is asked of every second or fourth object (pair) only.
+EVERY = {"scorecam": 2, "kernelshap": 4, "lime": 4}  # "kernelshap" is the group of lime too
 FIRST = "cams"
 GROUPS = {
     FIRST: ("gradcam", "gradcam++"),
@@ -241,7 +241,7 @@ class Runner:
 
 
 def every(group: str) -> int:
-    return 4 if group in EXPENSIVE else 1
+    return EVERY.get(group, 1)
 
 
 def settings_table() -> pd.DataFrame:
