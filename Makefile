@@ -17,7 +17,7 @@ help:
 	@echo "make site       notebooks, galleries, claims and reference as pages, into build/site"
 	@echo "make test       lint and test (minutes); make test-slow: the rest of the tests"
 	@echo "make lab        JupyterLab on the notebooks"
-	@echo "make bench      time every explanation against the plain libraries (long), and the scaling"
+	@echo "make bench      time every explanation against the plain libraries (long), scaling, shards; costs"
 	@echo "make setup      environment and embedded weights only (the others do it by themselves)"
 	@echo "make sam2       add Meta's SAM2; its checkpoints are downloaded by you"
 	@echo "make clean      remove the demo studies and what tools leave behind"
@@ -33,11 +33,13 @@ test: setup lint
 	$(RUN) -m pytest -m "not slow"
 
 test-slow: setup
-	$(RUN) -m pytest -m slow
+	$(RUN) -m pytest -m slow --durations=15
 
 bench: setup
 	$(RUN) -m xaiutils.bench
 	$(RUN) -m xaiutils.scaling
+	$(RUN) -m xaiutils.bench_shards
+	$(RUN) -m xaiutils.cost
 
 lint: $(VENV)/.installed
 	$(RUN) -m ruff check .

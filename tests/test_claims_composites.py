@@ -29,7 +29,9 @@ def study(trained: float, seeds: float, heavy: int = 3, objects: int = 30):
     maps = [
         {"experiment": "place", "sample": f"{name} {e}", "cue": cue, "metric": "border_share",
          "value": 0.9 if e or k < heavy else 0.1}
-        for k, name in enumerate(OBJECTS[:objects]) for e in (0.0, 0.3) for cue in ("scorecam", "lime")
+        for k, name in enumerate(OBJECTS[:objects])
+        for e in (0.0, 0.3)
+        for cue in ("scorecam", "lime")
     ]  # fmt: skip
     tables = {"bias_regions": regions, "manifest": manifest, "maps": maps}
     return SimpleNamespace(table=lambda name: pd.DataFrame(tables[name]))

@@ -9,8 +9,8 @@ from nothing and with the start of Python and the loading of models:
     one process, all threads
     two processes               `executors.local(2)`, which halves the threads
 
-`speedup` is against the first row. Then, in a process that has its models, `overhead`: the share of
-a study's time that is not spent in explanations and evaluations (reading images, digests, writing
+`speedup` is against the first row. Then, of the demo's settings (all nine explainers, SAM) in a
+process that has its models, `overhead`: the share of its time that is not spent in explanations and evaluations (reading images, digests, writing
 units, tables and shards). `others` is how many cores other programs kept busy meanwhile: where
 that is not near 0 the times say little.
 """
@@ -132,7 +132,7 @@ def overhead() -> dict:
         stack.enter_context(patch.dict(os.environ, XAIUTILS_STUDIES=place))
         for owner, name in ((run.Run, "compute"), (run, "evaluate")):
             stack.enter_context(patch.object(owner, name, clock.around(getattr(owner, name))))
-        folder = shards.plan(replace(CONFIG, limit=4), chunk=1)
+        folder = shards.plan(StudyConfig("bench", limit=4), chunk=1)  # as the demo
         todo = shards.pending(folder)
         steps = shards.run_shards(folder, todo)
         next(steps)

@@ -8,7 +8,7 @@ import pandas as pd
 
 from xaiutils.claims.finding import Finding, judge, mean_finding
 from xaiutils.cutouts.stored import CutoutStudy, open_cutouts
-from xaiutils.errors import InputError
+from xaiutils.errors import InputError, UnusableFile
 
 BORDER = 0.05  # of the side, as in `analyses.texture`
 BAND = 1 - (1 - 2 * BORDER) ** 2  # its share of the area
@@ -61,6 +61,8 @@ def controlled(study: CutoutStudy | None = None) -> pd.DataFrame:
     try:
         study = study or open_cutouts()
         found = {id: evidence(study) for id, evidence in EVIDENCE.items()}
+    except UnusableFile:
+        raise
     except InputError:  # not measured, or without the costly parts yet
         return pd.DataFrame(columns=COLUMNS)
     said = claims().set_index("id")["claim"]

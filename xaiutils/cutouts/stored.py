@@ -8,6 +8,7 @@ import pandas as pd
 
 from xaiutils.config import studies_dir
 from xaiutils.errors import InputError
+from xaiutils.store import read_whole
 
 STORED = Path(__file__).resolve().parents[2] / "data" / "studies"
 
@@ -23,7 +24,7 @@ class CutoutStudy:
         path = self.folder / f"{name}.parquet"
         if not path.exists():
             raise InputError(f"{path}: not found; `python -m xaiutils.cutouts run` makes it")
-        return pd.read_parquet(path)
+        return read_whole(path)
 
     def has(self, name: str) -> bool:
         return (self.folder / f"{name}.parquet").exists()
