@@ -59,14 +59,14 @@ def test_ctrl_c_is_130_and_says_what_is_kept(monkeypatch, capsys):
     def interrupted(name):
         raise KeyboardInterrupt
 
-    monkeypatch.setattr(study, "open_study", interrupted)
+    monkeypatch.setattr(study, "run_study", interrupted)
     assert cli.main(["run"]) == 130
     assert "what was computed is kept" in capsys.readouterr().err
 
 
 def test_run_opens_a_named_study_and_tells_its_failures(ran, capsys):
     assert cli.main(["run", "--study", "demo-resnet50"]) == 0
-    assert ran == ["demo-resnet50"]
+    assert [config.name for config in ran] == ["demo-resnet50"]
     said = capsys.readouterr()
     assert said.out == "demo-resnet50: n = 1; tables in f\n"
     assert "cat.jpg is cut" in said.err and "1 failures" in said.err

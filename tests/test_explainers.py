@@ -378,6 +378,11 @@ def test_region_means_and_slic_labels():
 
 
 @pytest.mark.parametrize("name", EXPLAINERS)
+def test_the_registry_knows_each_class_and_its_sign(name):
+    assert (EXPLAINERS[name].name, EXPLAINERS[name].sign) == (name, EXPLAINERS.sign(name))
+
+
+@pytest.mark.parametrize("name", EXPLAINERS)
 def test_a_map_does_not_depend_on_its_batch_or_order(small, small_images, name):
     targets = [0, 1, 2]
     together = quick(name).explain(small, small_images, targets, np.random.default_rng(7))

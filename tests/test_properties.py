@@ -36,7 +36,7 @@ from xaiutils.prompting import (
     points_from_map,
     spread,
 )
-from xaiutils.sections.correlation import spearman
+from xaiutils.sections.correlation import spearman, spearman_rows
 from xaiutils.segmenters.embedded_sam import prompt_points
 from xaiutils.statistics import interval_over, mean_interval, paired_difference, summary
 from xaiutils.store import digest, pack, read_unit, read_whole, unpack, write_table, write_unit
@@ -907,3 +907,12 @@ def test_a_digest_of_bytes_is_that_of_their_array(content):
     array = np.frombuffer(content, np.uint8)
     expected = hashlib.sha256(f"uint8({len(content)},)".encode() + content + b"\0").hexdigest()
     assert digest(array) == expected[:16]
+
+
+@given(hnp.arrays(np.float64, (5, 6), elements=st.integers(0, 4).map(float)), st.booleans())
+def test_spearman_by_rows_is_that_of_each_row(values, gap):
+    other = np.random.default_rng(0).permuted(values, axis=1)
+    if gap:
+        values[2, 3] = np.nan
+    expected = [spearman(a, b) for a, b in zip(values, other)]
+    np.testing.assert_allclose(spearman_rows(values, other), expected, atol=1e-12)

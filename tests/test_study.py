@@ -10,6 +10,7 @@ import pytest
 from conftest import SmallNet, frozen
 
 from xaiutils import run, store, study
+from xaiutils.config import EVALUATION_SCHEMA
 from xaiutils.datasets import load_dataset
 from xaiutils.errors import InputError
 from xaiutils.statistics import mean_interval, paired_difference, summary
@@ -96,6 +97,23 @@ def test_a_second_run_computes_nothing(config, monkeypatch):
     second = run_study(config, progress=False)
     assert units(second) == before
     assert_equal_tables(tables(first), tables(second))
+
+
+def test_a_finished_named_study_opens_without_a_run_and_a_changed_one_runs(config, monkeypatch):
+    monkeypatch.setitem(STUDIES, "toy", config)
+    first = open_study("toy", progress=False)
+    id = first.sample_ids[0]
+    with monkeypatch.context() as patch:
+        patch.setattr(run, "complete", None)  # a run would fail
+        again = open_study("toy")
+        assert (again.saliency(id, "gradcam") == first.saliency(id, "gradcam")).all()
+    (unit,) = (first.folder / "units" / id).glob("gradcam.*.npz")
+    unit.unlink()
+    assert open_study("toy", progress=False).saliency(id, "gradcam").shape  # computed again
+    monkeypatch.setitem(STUDIES, "toy", replace(config, seed=1))
+    assert open_study("toy", progress=False).config.seed == 1
+    stored = json.loads((first.folder / "config.json").read_text())
+    assert (stored["evaluation"], stored["config"]["seed"]) == (EVALUATION_SCHEMA, 1)
 
 
 def test_an_interrupted_run_resumes_and_ends_with_the_same_tables(config, monkeypatch):

@@ -10,9 +10,9 @@ from nothing and with the start of Python and the loading of models:
     two processes               `executors.local(2)`, which halves the threads
 
 `speedup` is against the first row. Then, of the demo's settings (all nine explainers, SAM) in a
-process that has its models, `overhead`: the share of its time that is not spent in explanations and evaluations (reading images, digests, writing
-units, tables and shards). `others` is how many cores other programs kept busy meanwhile: where
-that is not near 0 the times say little.
+process that has its models, `overhead`: the share of its time that is not spent in explanations and
+evaluations (reading images, digests, writing units, tables and shards). `others` is how many cores
+other programs kept busy meanwhile: where that is not near 0 the times say little.
 """
 
 import argparse

@@ -206,6 +206,8 @@ def run_study(args: argparse.Namespace) -> int:
         return sharded.run_sharded(variant(args.study, given), args)
     if given:
         study = studies.run_study(variant(args.study, given))
+    elif args.study in studies.STUDIES:  # every unit is checked, finished or not
+        study = studies.run_study(studies.STUDIES[args.study])
     else:
         study = studies.open_study(args.study)
     print(f"{study.name}: {study.caption()}; tables in {study.folder}")

@@ -294,7 +294,8 @@ def conclude(config: StudyConfig, folder: Path, index: dict) -> None:
 
 def write_config(path: Path, config: StudyConfig, **more: object) -> None:
     """What `study.read_config` reads, with the version that wrote it and whatever else is given."""
-    stored = {"schema": SCHEMA, "xaiutils": __version__, "config": asdict(config), **more}
+    stored = {"schema": SCHEMA, "evaluation": EVALUATION_SCHEMA, "xaiutils": __version__}
+    stored |= {"config": asdict(config), **more}
     write_text(path, json.dumps(stored, indent=2) + "\n")
 
 

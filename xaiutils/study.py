@@ -19,7 +19,9 @@ from typing import TYPE_CHECKING
 import numpy as np
 import pandas as pd
 
+from xaiutils import __version__
 from xaiutils.config import (
+    EVALUATION_SCHEMA,
     SCHEMA,
     STUDIES,
     TABLES,
@@ -148,7 +150,7 @@ class Study:
 
     def _small(self, id: str, cue: str) -> np.ndarray:
         if cue in EXPLAINERS:
-            return saliency(self.raw(id, cue), EXPLAINERS[cue].sign)
+            return saliency(self.raw(id, cue), EXPLAINERS.sign(cue))
         _, arrays = self._evaluation(id)
         if cue not in arrays:
             raise InputError(f"study {self.name!r} has no cue {cue!r}; it has {self.cues}")
@@ -214,20 +216,37 @@ class Study:
 
 
 def open_study(name: str, progress: bool = True) -> Study:
-    """A study by name; a named one is completed first where something is missing or stale.
+    """A study by name; a named one is completed first where something is missing.
 
-    A study that is only stored (its images are not here) is opened as it is.
+    A study that is only stored (its images are not here) is opened as it is. Whether a finished one
+    still is what the code and the images give is checked by `run_study`, which takes ten seconds.
     """
     folder = studies_dir() / name
     stored = folder / "config.json"
     if name in STUDIES:
-        return run_study(STUDIES[name], progress)
+        study = Study(STUDIES[name], folder)
+        return study if _finished(study) else run_study(STUDIES[name], progress)
     if not stored.exists():
         known = sorted(
             {*STUDIES, *(path.parent.name for path in folder.parent.glob("*/config.json"))}
         )
         raise InputError(f"unknown study {name!r}; known: {', '.join(known)}")
     return Study(read_config(stored), folder)
+
+
+def _finished(study: Study) -> bool:
+    """Whether these settings and this version wrote the study, and all that it names is there."""
+    try:
+        stored = read_json(study.folder / "config.json")
+        same = read_config(study.folder / "config.json") == study.config
+        versions = stored.get("evaluation"), stored.get("xaiutils")
+        files = [study.folder / "units" / id / file
+                 for id, found in study._index.items()
+                 for file in (*found["explanations"].values(), found["evaluation"])]  # fmt: skip
+    except (InputError, OSError):
+        return False
+    files += [study.folder / f"{name}.parquet" for name in TABLES]
+    return same and versions == (EVALUATION_SCHEMA, __version__) and all(f.is_file() for f in files)
 
 
 def read_config(path: Path) -> StudyConfig:

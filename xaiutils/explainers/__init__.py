@@ -7,6 +7,8 @@ from importlib import import_module
 from xaiutils.errors import InputError
 from xaiutils.explainers.base import Explainer, Query, capture, saliency
 
+ABSOLUTE = ("ig",)
+
 
 class Registry(Mapping[str, type[Explainer]]):
     """Classes by name, imported when asked for: a reader of stored maps needs the names alone, and
@@ -18,6 +20,10 @@ class Registry(Mapping[str, type[Explainer]]):
     def __getitem__(self, name: str) -> type[Explainer]:
         module, cls = self._places[name]
         return getattr(import_module(f"xaiutils.explainers.{module}"), cls)
+
+    def sign(self, name: str) -> str:
+        """What the class says (`Explainer.sign`), without its import."""
+        return "absolute" if name in ABSOLUTE else "positive"
 
     def __contains__(self, name: object) -> bool:
         return name in self._places

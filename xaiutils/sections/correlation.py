@@ -39,6 +39,16 @@ def spearman(x: np.ndarray, y: np.ndarray) -> float:
     return float(np.clip(x @ y / norm, -1, 1)) if norm > 0 else float("nan")
 
 
+def spearman_rows(x: np.ndarray, y: np.ndarray) -> np.ndarray:
+    """(R,): `spearman` of each row of x with the row of y, both (R, K)."""
+    if x.shape[1] < 3 or not (np.isfinite(x).all() and np.isfinite(y).all()):
+        return np.array([spearman(a, b) for a, b in zip(x, y)])
+    x, y = (rankdata(each, axis=1) for each in (x, y))
+    x, y = (each - each.mean(axis=1, keepdims=True) for each in (x, y))
+    norm = np.linalg.norm(x, axis=1) * np.linalg.norm(y, axis=1)
+    return np.divide((x * y).sum(axis=1), norm, where=norm > 0, out=np.full(len(x), np.nan))
+
+
 def correlations(table: pd.DataFrame, x: str, y: str) -> pd.DataFrame:
     """Columns level, n (images), pairs, rho, low, high: the four readings and their intervals.
 

@@ -8,7 +8,7 @@ import pandas as pd
 from xaiutils.comparison import Ranking, paired_tests, wide_table
 from xaiutils.explainers import EXPLAINERS
 from xaiutils.names import in_order, title
-from xaiutils.sections.correlation import spearman
+from xaiutils.sections.correlation import spearman_rows
 from xaiutils.sections.words import count, estimate
 from xaiutils.statistics import draws, percentiles
 
@@ -47,11 +47,11 @@ def metric_correlations(values: Mapping[str, pd.DataFrame]) -> pd.DataFrame:
     cues = in_order(set.intersection(*(set(wide.columns) for wide in values.values())))
     arrays = {name: wide.loc[samples, cues].to_numpy(float) for name, wide in values.items()}
     drawn = [np.arange(len(samples)), *draws(len(samples))]
-    means = {name: [_means(wide[draw]) for draw in drawn] for name, wide in arrays.items()}
+    means = {name: np.array([_means(a[draw]) for draw in drawn]) for name, a in arrays.items()}
     for i, a in enumerate(names):
         for b in names[i + 1 :]:
-            found, *others = map(spearman, means[a], means[b])
-            rows.append([a, b, len(samples), len(cues), found, *percentiles(others)])
+            rho = spearman_rows(means[a], means[b])
+            rows.append([a, b, len(samples), len(cues), rho[0], *percentiles(rho[1:])])
     return pd.DataFrame(rows, columns=["a", "b", "n", "k", "rho", "low", "high"])
 
 

@@ -59,7 +59,7 @@ def stack(study: Study, id: str) -> Stack:
     return Stack(
         id,
         names,
-        np.stack([saliency(study.raw(id, name), EXPLAINERS[name].sign) for name in names]),
+        np.stack([saliency(study.raw(id, name), EXPLAINERS.sign(name)) for name in names]),
         computed_weights(study, id, names),
         study.saliency(id, COMPUTED),
         sample.mask,
