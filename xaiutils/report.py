@@ -55,7 +55,8 @@ def save_figure(fig: Figure, folder: str | Path, name: str) -> None:
 def _save_png(fig: Figure, path: str | Path) -> None:
     """On white and without matplotlib's alpha channel, which costs a tenth of the file."""
     stream = io.BytesIO()
-    fig.savefig(stream, format="png", dpi=DPI, bbox_inches="tight")
+    quick = {"compress_level": 1}  # written again below
+    fig.savefig(stream, format="png", dpi=DPI, bbox_inches="tight", pil_kwargs=quick)
     drawn = Image.open(stream)
     page = Image.new("RGB", drawn.size, "white")
     page.paste(drawn, mask=drawn.getchannel("A"))
