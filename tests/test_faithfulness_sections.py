@@ -6,11 +6,17 @@ import pandas as pd
 import pytest
 from section_tables import CUES, SAMPLES
 
-from xaiutils.comparison import ranking
+from xaiutils.comparison import paired_tests, ranking
 from xaiutils.figures import faithfulness as draw
 from xaiutils.figures import statistics as compare
 from xaiutils.sections import faithfulness as section
-from xaiutils.sections.metric_order import MEASURES, measures, metric_correlations
+from xaiutils.sections.metric_order import (
+    MEASURES,
+    measures,
+    metric_correlations,
+    p_equals,
+    pairs_to_read,
+)
 
 COLUMNS = ["sample", "cue", "metric", "value"]
 BUMP = np.array([-0.02, -0.01, 0.0, 0.0, 0.01, 0.02])
@@ -100,7 +106,7 @@ def test_stability_in_words_and_in_a_figure():
     text = section.stability_sentence(stability())
     assert "LIME changes most: max-sensitivity 1.51" in text
     assert "1 of 2 explainers change by more" in text and "LIME with another seed" in text
-    assert "1 explainers draw nothing" in text and "Grad-CAM with another seed" not in text
+    assert "the seed does not matter: 1." in text and "Grad-CAM with another seed" not in text
     assert "moves Grad-CAM by 6% and LIME by 151%" in said(draw.stability(stability(), ""))
 
 
@@ -143,6 +149,9 @@ def test_statistics_of_localisation_and_faithfulness():
     assert rho[("IoU", "insertion")] == pytest.approx(-1)
     assert np.isnan(rho[("insertion", "deletion")])  # deletion is the same for all
     assert "ρ = −1.00" in said(compare.metric_matrix(table, ""))
+    read = pairs_to_read(paired_tests(values["IoU"]), "IoU", 2)
+    assert len(read) == 2 and {"Grad-CAM", "LIME"} & {*read["explainer"], *read["against"]}
+    assert (p_equals(0.0301), p_equals(1e-9)) == ("p = 0.030", "p below 0.001")
     ranks = {name: ranking(values[name]) for name in ("IoU", "insertion")}
     text = said(compare.critical_difference(ranks, ""))
     assert "By IoU, Grad-CAM ranks first" in text
@@ -151,6 +160,10 @@ def test_statistics_of_localisation_and_faithfulness():
 def test_areas_are_drawn_with_controls():
     figure = draw.areas(section.curves(faithfulness()), "n = 6")
     labels = [tick.get_text() for tick in figure.axes[0].get_yticklabels()]
+    title = section.faithfulness_title(section.curves(faithfulness()))
+    assert title == (
+        "Insertion minus deletion: 0.20 (Grad-CAM) to 0.50 (LIME); the best control has 0.00"
+    )
     assert labels[0] == "Grad-CAM" and labels[-3:] == list(section.CONTROLS.values())
     assert "n = 6" in said(figure)
 

@@ -181,7 +181,7 @@ def test_spurious_marks_the_blind_choice(localisation, samples):
     np.testing.assert_allclose(missed, [0, 0, 0, 1])
     said = failure_modes.spurious_sentences(localisation, samples)
     assert "blind choice of pixels would spill 70%" in said
-    assert "most often for VarGrad: 100% of n = 3" in said
+    assert "most often for VarGrad: 100% of n = 3 photographs" in said
 
 
 def test_noise_sentences_order_the_maps(localisation):
@@ -189,6 +189,14 @@ def test_noise_sentences_order_the_maps(localisation):
     said = failure_modes.noise_sentences(localisation)
     assert "most concentrated map is that of VarGrad: effective area 20%" in said
     assert "that of Grad-CAM: 60%" in said
+
+
+def test_texture_title_names_the_finest_and_the_smoothest():
+    ramp, dust = np.tile(np.arange(8.0), (8, 1)), np.indices((8, 8)).sum(axis=0) % 2.0
+    said = failure_modes.texture_title({"gradcam": ramp, "ig": dust})
+    assert said == "From pixel to pixel Integrated Gradients changes 14 times as much as Grad-CAM"
+    flat = np.full((8, 8), np.nan)
+    assert failure_modes.texture_title({"gradcam": flat}) == "Texture of the maps on one crop"
 
 
 def test_window_stays_inside_and_holds_the_object():
@@ -251,4 +259,5 @@ def test_best_reading_is_the_one_with_the_highest_mean():
     rows = [("effectiveness", "A", 0.1), ("effectiveness", "A", 0.3), ("effectiveness", "B", 0.5)]
     order = pd.DataFrame(rows, columns=["measure", "reading", "rho"])
     assert table2.best_reading(order).round(6).to_dict() == {"B": 0.5, "A": 0.2}
-    assert table2.effectiveness_title(order) == "Effectiveness is read best as B (mean ρ +0.50)"
+    said = table2.effectiveness_title(order)
+    assert said == "Closest to the printed order of Effectiveness: B, mean ρ +0.50"

@@ -107,7 +107,7 @@ def test_heuristics():
     assert labels(left) == ["Grad-CAM", "Score-CAM", "Integrated Gradients", "LIME"]
     widths = [bar.get_width() for bar in right.patches]
     assert widths == sorted(widths, reverse=True) and widths[0] == pytest.approx(0.42)
-    assert "explainer (SAM mask), by 0.42" in texts(figure)
+    assert "the explainer (SAM mask) moves the mean IoU" in texts(figure)
 
 
 def test_size_against_iou():

@@ -81,7 +81,7 @@ def test_figure_of_heads(heads):
     ]
     assert left.collections[1].get_offsets()[0, 0] == pytest.approx(0.6)
     assert right.get_title() == "ρ = 1.00 [1.00, 1.00]"
-    assert "better by +0.20 [+0.20, +0.20] than Grad-CAM's" in texts(figure)
+    assert "+0.20 [+0.20, +0.20] IoU better than the best" in texts(figure)
 
 
 # Curves: the held-out loss is lowest at epoch 2, the truth is best at epoch 1 for even samples and
@@ -190,8 +190,8 @@ def test_ranges_by_hand(swept):
     assert found.loc["threshold", "best"] == "Otsu" and found.loc["threshold", "worst"] == "0.5"
     assert found.loc["explainer", "best"] == "gradcam"
     said = sweep.sweep_sentence(found.reset_index())
-    assert "threshold, thresholded map: **0.30 [0.30, 0.30]** between Otsu" in said
-    assert "moves the mean by 0.02" in said and said.endswith("as much: none.")
+    assert "threshold, thresholded map: **0.30 [0.30, 0.30]** IoU between Otsu" in said
+    assert "moves the mean IoU by 0.02" in said and said.endswith("as much: none.")
 
 
 def test_undefined_results_are_left_out_of_ranges(swept):
@@ -204,7 +204,7 @@ def test_undefined_results_are_left_out_of_ranges(swept):
 def test_sweep_figure(swept):
     figure = draw_sweep.sweep(swept, CAPTION)
     assert len(figure.axes) == 3 + 1
-    assert "The choice that moves most: threshold, 0.30 of mean IoU" in texts(figure)
+    assert "the threshold moves the mean IoU most, by 0.30" in texts(figure)
     bars = [bar.get_width() for bar in figure.axes[-1].patches]
     assert bars == pytest.approx([0.3, 0.2, 0.1, 0.02])
 

@@ -203,8 +203,8 @@ def test_cost_adds_passes_and_keeps_the_papers_order_and_words():
 
 def test_shown_rounds_and_marks_the_unknown():
     long = "a remark that is longer than the fifty characters at which pandas cuts a cell off"
-    table = pd.DataFrame({"a": [0.7, np.nan], "n": [12, np.nan], "text": [long, "-"]})
+    table = pd.DataFrame({"a": [-0.7, np.nan], "n": [12, np.nan], "text": [long, "-"]})
     html = words.shown(table).to_html()
-    for cell in (">0.70<", ">–<", ">12<", f">{long}<"):
+    for cell in (">−0.70<", ">–<", ">12<", f">{long}<"):
         assert cell in html
     assert ">12.00<" not in html

@@ -115,6 +115,7 @@ def correction_strip(study: Study, id: str, cue: str = "fused-weighted", n: int 
     segmenter = study.segmenter(SEGMENTER)
     segmenter.set_image(sample.image)
     starts = {title(cue): start_prompts(study, id, cue), "from nothing": None}
+    values = {name: [] for name in starts}
     with style():
         figure, axes = grid([sample.image.shape[:2]] * 2, n + 1, head=0.05, feet=(0.24,))
         for row, (name, start) in zip(axes, starts.items()):
@@ -123,15 +124,29 @@ def correction_strip(study: Study, id: str, cue: str = "fused-weighted", n: int 
             for ax in row:
                 mask = correct(segmenter, start, clicks).mask
                 draw_mask(ax, sample, mask, start, clicks)
+                values[name] += [iou(mask, sample.mask, sample.void)]
                 click = next_click(mask, sample.mask, sample.void)
                 clicks = clicks if click is None else [*clicks, click]
-        headline(figure, "A mask corrected by clicks, from an explanation and from nothing")
+        headline(figure, _corrected_title(values))
         below(
             figure,
             "Numbers: clicks of the simulated user, orange on the object and blue off it; small "
             f"dots: the explanation's points; cyan: ground truth. {study.caption()}",
         )
     return figure
+
+
+def _corrected_title(values: dict[str, list[float]]) -> str:
+    """The IoU of each start before a click and after one."""
+    cue, nothing = values
+    one = {name: number(found[1]) for name, found in values.items() if len(found) > 1}
+    before = number(values[cue][0])
+    if not one:
+        return f"One photograph: {before} from {cue} before any click"
+    return (
+        f"One photograph: IoU {before} from {cue} without a click and {one[cue]} after one, "
+        f"{one[nothing]} after one {nothing}"
+    )
 
 
 def interactive() -> bool:

@@ -13,8 +13,8 @@ from matplotlib.lines import Line2D
 from xaiutils.cutouts.compose import place
 from xaiutils.cutouts.plans import KINDS
 from xaiutils.cutouts.sources import Library
-from xaiutils.figures.panels import panels
-from xaiutils.figures.photos import below, headline
+from xaiutils.figures.panels import DPI, panels
+from xaiutils.figures.photos import WIDTH, below, headline
 from xaiutils.figures.style import outline, picture, style
 from xaiutils.names import COLOURS, in_order
 from xaiutils.sections.cutouts import FLOORS, cue_title
@@ -26,8 +26,23 @@ METRIC_TITLES = {
     "spill": "spill",
     "pointing_15": "pointing game",
 }
-KIND_COLOURS = dict(zip(KINDS, ("#117733", "#cc6677", "#555555", "#88ccee"), strict=True))
-WHAT = {"seed": "#56b4e9", "SAM": "#4477aa", "trained": "#aa3377"}
+# no colour of an explainer: dark and light, filled and hollow
+KIND_LOOKS = dict(
+    zip(
+        KINDS,
+        (("#222222", "o", True), ("#222222", "o", False), ("#8c6d46", "s", True),
+         ("#8c6d46", "s", False)),
+        strict=True,
+    )
+)  # fmt: skip
+SEED = COLOURS["gradcam"]  # hollow the seed, filled what is trained on it, as in notebook 4
+WHAT = {
+    "seed": ("Grad-CAM's seed", SEED, "white"),
+    "SAM": ("SAM's mask from it", "#777777", "#777777"),
+    "trained": ("trained on such seeds", SEED, SEED),
+}
+GROUND_NAMES = {"pink": "1/f noise", "photo-sheep": "photograph"}
+FACTOR_TITLES = {"eccentricity": "distance from centre", "scale": "size"}
 EXAMPLES = (
     ("photo-koala", "grey", 0.3, 0.5, 0.4),
     ("photo-macaw", "gradient", 0.5, 0.5, 0.7),
@@ -61,15 +76,16 @@ def curve(ax: Axes, part: pd.DataFrame, x: str, shift: float, cue: str) -> None:
 def examples(library: Library) -> Figure:
     """Four composites of bundled photographs with their exact masks outlined."""
     with style():
-        figure, axes = panels(len(EXAMPLES), 2.2)
+        figure, axes = panels(len(EXAMPLES), 1.95)
         for ax, (name, ground, x, y, scale) in zip(axes, EXAMPLES, strict=True):
             image, mask = place(library.ground(ground, 1), library.cutout(name), x, y, scale)
             picture(ax, image)
             outline(ax, mask)
             said = name.removeprefix("photo-").replace("_", " ")
-            ax.set_title(f"{said}, {ground.replace('photo-', 'patch: ')}")
+            ax.set_title(f"{said}, {GROUND_NAMES.get(ground, ground)}")
         headline(figure, "Place, size and ground are chosen; the mask is exact")
-        below(figure, "Cyan: alpha of one half. Objects and the patch are bundled photographs.")
+        below(figure, "Cyan: the mask, where alpha is one half. Above each its object and its "
+              "ground; objects and the last ground are cut from bundled photographs.")  # fmt: skip
     return figure
 
 
@@ -77,13 +93,17 @@ def place_and_size(by_place: pd.DataFrame, by_size: pd.DataFrame, text: str) -> 
     """Four measures against eccentricity (above) and scale (below), a line a cue."""
     cues = in_order([*by_place["cue"], *by_size["cue"]])
     with style():
-        figure, axes = plt.subplots(2, 4, figsize=(10, 5.2), layout="constrained")
+        figure, axes = plt.subplots(
+            2, 4, figsize=(WIDTH, 5.2), dpi=DPI, layout="constrained", sharey=True
+        )
         for row, (table, x) in zip(axes, ((by_place, "eccentricity"), (by_size, "scale"))):
             for ax, (metric, name) in zip(row, METRIC_TITLES.items()):
                 for k, cue in enumerate(cues):
                     part = table[(table["cue"] == cue) & (table["metric"] == metric)]
                     curve(ax, part, x, 0.002 * (k - len(cues) / 2), cue)
-                ax.set(title=name, xlabel=x, ylim=(-0.02, 1.02))
+                ax.set(xlabel=FACTOR_TITLES[x], ylim=(-0.03, 1.03))
+                ax.set_title(name if table is by_place else "")
+            row[0].set_ylabel("mean over objects")
         fell = _fall(by_place, "floor:centre box")
         rest = [_fall(by_place, cue) for cue in cues if cue not in FLOORS]
         headline(
@@ -93,8 +113,9 @@ def place_and_size(by_place: pd.DataFrame, by_size: pd.DataFrame, text: str) -> 
         )
         below(
             figure,
-            "The same objects at every place and size. Eccentricity: distance from the canvas's "
-            f"centre; scale: longest side; both in sides of the canvas. {text}",
+            "The same objects at every place and size; both in sides of the canvas, size by the "
+            "longest side. Pointing game: share of maps whose maximum is on the object or within "
+            f"15 px of it. Bars: 95 % intervals. {text}",
             lines_of(cues),
         )
     return figure
@@ -113,10 +134,12 @@ def grounds(mass: pd.DataFrame, scores: pd.DataFrame, follows: pd.DataFrame, tex
         for j, kind in enumerate(KINDS):
             part = mass[mass["kind"] == kind].set_index("cue").reindex(cues)
             y = np.arange(len(cues)) + 0.17 * (j - 1.5)
-            axes[0].hlines(y, part["low"], part["high"], color=KIND_COLOURS[kind], lw=1.5)
-            axes[0].plot(part["mean"], y, "o", color=KIND_COLOURS[kind], ms=4, label=kind)
+            shade, marker, full = KIND_LOOKS[kind]
+            look = {"color": shade, "mfc": shade if full else "white", "ms": 4}
+            axes[0].hlines(y, part["low"], part["high"], color=shade, lw=1.3)
+            axes[0].plot(part["mean"], y, marker, label=f"{kind} ground", **look)
         axes[0].set_yticks(range(len(cues)), [cue_title(c) for c in cues])
-        axes[0].set(ylim=(len(cues) - 0.5, -0.5), xlim=(0, 1), xlabel="mass outside the object")
+        axes[0].set(ylim=(len(cues) - 0.5, -0.5), xlim=(0, 1), xlabel="share of mass outside")
         axes[0].grid(axis="x", color="#dddddd", lw=0.6)
         _probabilities(axes[1], scores)
         _changes(axes[2], follows)
@@ -127,7 +150,9 @@ def grounds(mass: pd.DataFrame, scores: pd.DataFrame, follows: pd.DataFrame, tex
             f"{by['ground swapped']:+.1f} on an unusual ground".replace("-", "−"),
         )
         handles, _ = axes[0].get_legend_handles_labels()
-        below(figure, f"The same object at the same place on four grounds. {text}", handles)
+        below(figure, "The same object at the same place on four grounds. Left: share of the map's "
+              "mass outside the object; right: logit of the object's class. Bars: 95 % intervals. "
+              f"{text}", handles)  # fmt: skip
     return figure
 
 
@@ -139,7 +164,7 @@ def _probabilities(ax: Axes, scores: pd.DataFrame) -> None:
     ax.set_xticks(range(len(KINDS)), KINDS, rotation=35, ha="right", rotation_mode="anchor")
     ax.set_xlim(-0.5, len(KINDS) - 0.5)
     ax.set(ylim=(-0.02, 1), ylabel="probability of the object's class")
-    ax.legend(fontsize=7.5)
+    ax.legend(fontsize=7.5, loc="upper right", handletextpad=0.2, borderaxespad=0)
 
 
 def _changes(ax: Axes, follows: pd.DataFrame) -> None:
@@ -154,12 +179,13 @@ def company(by_iou: pd.DataFrame, by_mass: pd.DataFrame, text: str) -> Figure:
     """Class sensitivity of every cue, by IoU and by mass."""
     with style():
         figure, axes = panels(2, 0.8 + 0.28 * len(by_iou), sharey=True)
-        for ax, table, name in zip(axes, (by_iou, by_mass), ("IoU", "share of mass")):
+        names = ("IoU of the thresholded map", "share of the map's mass")
+        for ax, table, name in zip(axes, (by_iou, by_mass), names):
             ax.axvline(0, color="#999999", lw=0.8)
             colours = [colour(c) for c in table["cue"]]
             ax.hlines(range(len(table)), table["low"], table["high"], colors=colours, lw=2)
             ax.scatter(table["mean"], range(len(table)), c=colours, s=30, zorder=3)
-            ax.set(xlabel=f"{name}: explained object minus the other")
+            ax.set(title=name, xlabel="object asked about minus the other")
             ax.grid(axis="x", color="#dddddd", lw=0.6)
         axes[0].set_yticks(range(len(by_iou)), [cue_title(c) for c in by_iou["cue"]])
         axes[0].set_ylim(len(by_iou) - 0.5, -0.5)
@@ -188,16 +214,17 @@ def planted_bias(
                 part["share"], part["mean"],
                 [part["mean"] - part["low"], part["high"] - part["mean"]],
                 fmt="o" + look, color="#333333", ms=4, label=name,
+                mfc="#333333" if own else "white",
             )  # fmt: skip
-        axes[0].set(ylim=(0, 1.02), ylabel="accuracy", title="the head")
+        axes[0].set(ylim=(-0.03, 1.03), ylabel="accuracy", title="the head")
         axes[0].legend(fontsize=7.5)
         for k, cue in enumerate(cues):
             curve(axes[1], mass[mass["cue"] == cue], "share", 0.4 * (k - len(cues) / 2), cue)
         axes[1].axhline(0, color="#999999", lw=0.8)
-        axes[1].set(title="explainers", ylabel="mass on the ground, against 50 %")
+        axes[1].set(title="explainers", ylabel="change of mass on the ground")
         _spill(axes[2], regions)
         for ax in axes:
-            ax.set_xlabel("on its own ground in training, %")
+            ax.set_xlabel("own ground in training, %")
         right = accuracy.set_index(["share", "own"])["mean"]
         headline(
             figure,
@@ -205,8 +232,11 @@ def planted_bias(
             f"{right[100, False]:.0%}",
         )
         below(
-            figure, f"Objects held out from training, on their own ground. {text}", lines_of(cues)
-        )
+            figure,
+            "Held-out objects. Left: on their class's own ground and on the other's; middle "
+            "(against the head at 50 %) and right: on their own. Bars: 95 % intervals; dotted: "
+            f"trained on exact masks. {text}", lines_of(cues),
+        )  # fmt: skip
     return figure
 
 
@@ -216,16 +246,16 @@ def _spill(ax: Axes, regions: pd.DataFrame | None) -> None:
         ax.text(0.5, 0.5, "not measured", ha="center", transform=ax.transAxes)
         return
     part = regions[regions["metric"] == "spill"]
-    for what, shade in WHAT.items():
+    for what, (name, shade, face) in WHAT.items():
         rows = part[(part["what"] == what) & (part["share"] != "truth")]
         rows = rows.assign(share=rows["share"].astype(int)).sort_values("share")
         ax.errorbar(
             rows["share"], rows["mean"],
             [rows["mean"] - rows["low"], rows["high"] - rows["mean"]],
-            fmt="o-", color=shade, ms=4, label=what,
+            fmt="o-", color=shade, mfc=face, ms=4, label=name,
         )  # fmt: skip
     truth = part[(part["what"] == "trained") & (part["share"] == "truth")]
     if len(truth):
-        ax.axhline(truth["mean"].iloc[0], color=WHAT["trained"], ls=":", label="trained on truth")
-    ax.set_ylim(0, 1)
-    ax.legend(fontsize=7.5)
+        ax.axhline(truth["mean"].iloc[0], color=COLOURS["ceiling:true box"], ls=":")
+    ax.set_ylim(-0.03, 1.03)
+    ax.legend(fontsize=7.5, loc="center right")

@@ -154,8 +154,10 @@ def vote_precision(table: pd.DataFrame, samples: pd.DataFrame, caption: str) -> 
         _by_votes(axes[0], table, "precision")
         axes[0].axhline(chance, color="#333333", linestyle="--", linewidth=1)
         _by_votes(axes[1], table, "coverage")
-        axes[0].set(xlabel="explainers that mark the pixel", ylabel="share on the object")
-        axes[1].set(xlabel="at least so many mark the pixel", ylabel="share of the object kept")
+        axes[0].set(xlabel="explainers that mark the pixel", ylabel="share of pixels on the object")
+        axes[1].set(
+            xlabel="explainers that mark the pixel, at least", ylabel="share of the object kept"
+        )
         line = plt.Line2D([], [], color="#333333", linestyle="--", linewidth=1,
                           label=f"mean share of the object in the image: {chance:.0%}")  # fmt: skip
         headline(figure, precision_title(table))

@@ -25,6 +25,7 @@ from xaiutils.sections.failure_modes import (
     misses,
     range_title,
     sam_of,
+    texture_title,
 )
 from xaiutils.study import Study
 
@@ -245,9 +246,9 @@ def crops(study: Study, id: str, cues: list[str]) -> Figure:
             outline(ax, sample.mask[part])
             ax.set(xticks=[], yticks=[], title=title(cue))
             sns.despine(ax=ax, left=True, bottom=True)
-        headline(figure, f"Texture of the maps on a crop of {side} by {side} pixels")
-        below(figure, f"Each crop from zero to its own maximum; ground truth: cyan line. "
-              f"{study.caption()}")  # fmt: skip
+        headline(figure, texture_title({cue: study.saliency(id, cue)[part] for cue in cues}))
+        below(figure, f"A crop of {side} by {side} pixels, each from zero to its own maximum; "
+              f"ground truth: cyan line. {study.caption()}")  # fmt: skip
     return figure
 
 
@@ -287,8 +288,8 @@ def costs(table: pd.DataFrame, explanations: pd.DataFrame, caption: str) -> Figu
         axes[0].set_yticks(rows, printed, fontsize=8)
         axes[1].set_yticks(rows, [])
         axes[0].set(xscale="log", xlim=(0.8, 20 * max(table["passes"].max(), 1)),
-                    xlabel="passes of an image (log)")  # fmt: skip
-        axes[1].set(xscale="log", xlabel="seconds on this machine (log)")
+                    xlabel="passes through the classifier (log)")  # fmt: skip
+        axes[1].set(xscale="log", xlabel="seconds for one explanation (log)")
         for ax in axes:
             ax.set_ylim(len(table) - 0.5, -0.5)
             ax.grid(axis="x", color="#dddddd", linewidth=0.6)

@@ -13,6 +13,7 @@ from xaiutils.sections.faithfulness import (
     CONTROLS,
     STAGES,
     completeness_title,
+    faithfulness_title,
     measured,
     name,
     randomisation_title,
@@ -68,7 +69,7 @@ def areas(table: pd.DataFrame, text: str) -> Figure:
             ax.set(xlabel=f"area under {metric} ({side} is good)", xlim=(0, None))
             ax.set_yticks(range(len(part)), [name(cue) for cue in part["cue"]])
         axes[1].tick_params(labelleft=False)
-        headline(figure, "How much the classifier depends on what the maps mark")
+        headline(figure, faithfulness_title(table))
         below(figure, f"Probability of the explained class while pixels are blurred, or shown, in "
               f"the map's order. {text}")  # fmt: skip
     return figure
@@ -77,7 +78,7 @@ def areas(table: pd.DataFrame, text: str) -> Figure:
 PANELS = {
     "max_sensitivity": "max-sensitivity to noise (log)",
     "augmentation_spread": "spread over augmentations",
-    "seed_correlation": "correlation with another seed",
+    "seed_correlation": "ρ with another seed",
 }
 
 
@@ -141,7 +142,8 @@ def texture(table: pd.DataFrame, text: str) -> Figure:
         figure, axes = panels(3, 3.1)
         for ax, (metric, label) in zip(axes, labels.items()):
             intervals(ax, measured(single, metric), "explainer")
-            ax.set(xlabel=label, xlim=(0, None))
+            ax.set_xlabel(label)
+            ax.set_xlim(-0.04 * ax.get_xlim()[1], None)  # dots at zero are seen whole
             ax.tick_params(labelleft=ax is axes[0])
         headline(figure, _texture_title(single))
         below(figure, f"Shares. The outer 5 % of the side are 19 % of the area. {text}")
@@ -153,4 +155,7 @@ def _texture_title(table: pd.DataFrame) -> str:
     if found.empty:
         return "Texture of the maps"
     row = found.loc[found["mean"].idxmax()]
-    return f"{name(row['explainer'])} is the finest: {row['mean']:.0%} of its power below 8 pixels"
+    return (
+        f"{name(row['explainer'])} is the finest: {row['mean']:.0%} of its power in periods below "
+        "8 pixels"
+    )

@@ -9,6 +9,13 @@ from xaiutils.figures.style import intervals, rows, style
 from xaiutils.names import SEGMENTER_TITLES, in_order
 from xaiutils.sections.words import estimate
 
+
+def _floor(found: pd.DataFrame) -> str:
+    """What the best floor has, for the title; nothing where there is none."""
+    floors = found[found["cue"].str.startswith("floor:")]
+    return f", the best floor {floors['mean'].max():.2f}" if len(floors) else ""
+
+
 HEADS = {"otsu": "Map cut by Otsu", **SEGMENTER_TITLES}
 
 
@@ -26,7 +33,8 @@ def mious(found: pd.DataFrame, caption: str) -> Figure:
             head = "Map cut at a level" if route.startswith("level") else HEADS.get(route, route)
             ax.set(title=head, xlim=(0, 1), xlabel=found["measure"].iloc[0])
         best = found.loc[found[~found["cue"].str.contains(":")]["mean"].idxmax()]
-        headline(figure, f"At best {estimate(best['mean'], best['low'], best['high'])}")
+        said = estimate(best["mean"], best["low"], best["high"])
+        headline(figure, f"The best cue has a {best['measure']} of {said}{_floor(found)}")
         levels = [route for route in routes if route.startswith("level")]
         note = f'Panel "Map cut at a level": {levels[0]}. ' if levels else ""
         below(figure, f"Pixels of all images pooled; 95 % intervals over images. {note}{caption}")

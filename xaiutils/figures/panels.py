@@ -7,6 +7,7 @@ from matplotlib.figure import Figure
 
 from xaiutils.figures.photos import WIDTH
 from xaiutils.figures.style import style
+from xaiutils.sections.words import number
 
 DPI = 120
 
@@ -21,7 +22,7 @@ def numbers(ax: Axes, values: np.ndarray, cmap: str, low: float, high: float) ->
     ax.imshow(values, cmap=cmap, vmin=low, vmax=high, aspect="auto")
     for (row, column), value in np.ndenumerate(values):
         dark = not np.isfinite(value) or (value - low) / (high - low) > 0.5
-        said = f"{value:.2f}" if np.isfinite(value) else "–"
+        said = number(value) if np.isfinite(value) else "–"
         ax.text(column, row, said, ha="center", va="center", fontsize=8.5,
                 color="black" if dark else "white")  # fmt: skip
     ax.spines[:].set_visible(False)

@@ -1,5 +1,6 @@
 """Photographs in figures: in what grid, what stands around them, and what without them."""
 
+import re
 import textwrap
 
 import matplotlib.pyplot as plt
@@ -71,8 +72,15 @@ def below(
         legend = figure.legend(handles=handles, ncol=columns, fontsize=8.5, **place)
         legend.set_in_layout(False)  # it stands outside: the panels need not make room
         skip += 0.1 + 0.19 * -(-len(handles) // columns)
-    lines = textwrap.fill(text, int(15.5 * figure.get_figwidth()), break_on_hyphens=False)
+    whole = re.sub(r"\b(n =|seed) (?=\d)", _joined, text)
+    lines = textwrap.fill(whole, int(15.5 * figure.get_figwidth()), break_on_hyphens=False)
+    lines = lines.replace("\N{NO-BREAK SPACE}", " ")
     figure.text(0.01, -skip / height, lines, va="top", fontsize=8, color="#555555")
+
+
+def _joined(found: re.Match) -> str:
+    """A name and its number with spaces at which no line is broken."""
+    return found[0].replace(" ", "\N{NO-BREAK SPACE}")
 
 
 def cue_legend(cues) -> list:

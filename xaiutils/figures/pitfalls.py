@@ -62,7 +62,7 @@ def masks_of_four(study: Study, ids: list[str], agreement: pd.Series) -> Figure:
         for ax, head in zip(axes[0], ["photograph", *heads]):
             ax.set_title(head, fontsize=8.5)
         low, high = agreement[ids].min(), agreement[ids].max()
-        headline(figure, f"One photograph, four explainers: their masks agree by {low:.2f} "
+        headline(figure, f"One photograph, four explainers: the IoU of their masks is {low:.2f} "
                  f"to {high:.2f}")  # fmt: skip
         below(
             figure,
@@ -293,7 +293,8 @@ def heuristics(rules: pd.DataFrame, segmentation: pd.DataFrame, text: str) -> Fi
         right.set(xlabel="best minus worst mean IoU", xlim=(0, 1.25 * found["range"].max()))
         if len(found):
             top = found.iloc[0]
-            headline(figure, f"The choice that moves most: {top['choice']}, by {top['range']:.2f}")
+            headline(figure, f"Of {len(found)} choices the {top['choice']} moves the mean IoU "
+                     f"most, by {top['range']:.2f}")  # fmt: skip
         handles = [
             Line2D([], [], marker=RULES[rule], lw=0, color="#444444", label=rule)
             for rule in RULES

@@ -335,7 +335,9 @@ def fused_minus(table: pd.DataFrame, text: str) -> Figure:
         rival = hardest(table, "SAM mask")
         if rival is not None:
             other = possessive(title(rival["cue"]))
-            headline(figure, f"Prompting with the fused map instead of {other}: {change(rival)}")
+            headline(
+                figure, f"Prompting with the fused map instead of {other}: {change(rival)} IoU"
+            )
         else:
             headline(figure, "The weighted fusion against every other cue")
         below(

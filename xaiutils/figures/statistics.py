@@ -11,7 +11,8 @@ from xaiutils.figures.panels import nothing, numbers, panels
 from xaiutils.figures.photos import below, headline
 from xaiutils.figures.style import style
 from xaiutils.names import COLOURS, title
-from xaiutils.sections.metric_order import order_title, p_text, pair, ranking_title
+from xaiutils.sections.metric_order import order_title, p_equals, pair, ranking_title
+from xaiutils.sections.words import number
 
 
 def critical_difference(rankings: dict[str, Ranking], text: str) -> Figure:
@@ -31,8 +32,9 @@ def critical_difference(rankings: dict[str, Ranking], text: str) -> Figure:
             _cliques(ax, found, names)
             ax.set_yticks(places, [title(cue) for cue in names])
             ax.set(xlim=(0, len(names) + 1), ylim=(len(names) - 0.5, -0.5),
+                   xticks=range(1, len(names) + 1),
                    xlabel=f"mean rank by {measure}, 1 is best")  # fmt: skip
-            ax.set_title(f"n = {found.n}, Friedman p {_p(found)}", loc="left")
+            ax.set_title(f"n = {found.n}, Friedman {p_equals(found.p)}", loc="left")
         measure, found = next(iter(rankings.items()))
         headline(figure, ranking_title(found, measure))
         below(figure, "Lines: half of Nemenyi's critical difference (5 %) to either side; grey "
@@ -40,15 +42,10 @@ def critical_difference(rankings: dict[str, Ranking], text: str) -> Figure:
     return figure
 
 
-def _p(found: Ranking) -> str:
-    text = p_text(found.p)
-    return text if text.startswith("below") else f"= {text}"
-
-
 def _cliques(ax, found: Ranking, names: Sequence[str]) -> None:
     """A grey bar at the left for every group that the critical difference does not split."""
     for i, group in enumerate(found.cliques()):
-        x = 0.12 + 0.16 * i
+        x = 0.22 + 0.3 * i
         first, last = names.index(group[0]), names.index(group[-1])
         ax.vlines(x, first - 0.2, last + 0.2, colors="#aaaaaa", linewidth=3)
 
@@ -73,7 +70,8 @@ def metric_matrix(table: pd.DataFrame, text: str) -> Figure:
             text_.set_color("white" if abs(np.nan_to_num(values[row, column])) > 0.6 else "black")
             if column < row:
                 found = pair(table, names[row], names[column])
-                text_.set(text=f"[{found['low']:.1f}, {found['high']:.1f}]", fontsize=7)
+                ends = number(found["low"]), number(found["high"])
+                text_.set(text=f"[{ends[0]}, {ends[1]}]", fontsize=7)
             elif column == row:
                 text_.set_text("")
         ax.set_yticks(range(len(names)), names)

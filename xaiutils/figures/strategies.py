@@ -55,7 +55,15 @@ def strategies(table: pd.DataFrame, text: str, chosen: Chosen | None = None) -> 
         axes[1].tick_params(labelleft=False)
         headline(figure, strategy_title(table, chosen))
         shapes = [
-            Line2D([], [], marker=MARKERS[name], color="#444444", lw=0, label=LABELS[name])
+            Line2D(
+                [],
+                [],
+                marker=MARKERS[name],
+                color="#444444",
+                lw=0,
+                label=LABELS[name],
+                mfc="white" if name == "dual" else "#444444",
+            )
             for name in MARKERS
         ]
         below(figure, _note(table) + text, shapes, columns=2)

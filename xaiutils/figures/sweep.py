@@ -26,26 +26,29 @@ def sweep(table: pd.DataFrame, text: str) -> Figure:
     rows = -(-len(shown) // 4)
     with style():
         figure = plt.figure(figsize=(WIDTH, 2.1 * rows + 2.3), dpi=DPI, layout="constrained")
-        grid = figure.add_gridspec(rows + 1, 4, height_ratios=[1] * rows + [1.15])
+        above, under = figure.subfigures(2, 1, height_ratios=[rows, 1.15])
+        grid = above.add_gridspec(rows, 4)
         first = None
         for place, factor in enumerate(shown):
-            ax = figure.add_subplot(grid[divmod(place, 4)], sharey=first)
+            ax = above.add_subplot(grid[divmod(place, 4)], sharey=first)
+            ax.tick_params(labelleft=place % 4 == 0)
             first = first or ax
             _factor(ax, means[means["factor"] == factor], factor)
             if place % 4 == 0:
                 ax.set_ylabel("IoU")
-        _ranges(figure.add_subplot(grid[rows, :]), ranges)
+        _ranges(under.add_subplot(), ranges)
         top = ranges.iloc[0]
         what = "the thresholded map" if top["result"] == MAP else "SAM's mask"
-        headline(figure, f"The choice that moves most: {top['factor']}, {top['range']:.2f} "
-                 f"of mean IoU, for {what}")  # fmt: skip
+        headline(figure, f"One at a time: the {top['factor']} moves the mean IoU most, by "
+                 f"{top['range']:.2f} for {what}")  # fmt: skip
         n = table["sample"].nunique()
         below(
             figure,
             f"Measured on {n} of the study's images. Solid: SAM's masks, dotted: thresholded maps; "
             "bars: 95 % intervals over images; the grey line marks the default. Bottom: best minus "
-            "worst mean IoU over a factor's values, with the interval of that range; drawing is "
-            f"chance alone. One factor at a time, the others at their defaults. The study: {text}",
+            "worst mean IoU over a factor's values, with the interval of that range "
+            "and the number of values in brackets; drawing is chance alone. "
+            f"One factor at a time, the others at their defaults. The study: {text}",
             cue_legend(means["cue"].unique()),
         )
     return figure

@@ -33,7 +33,7 @@ from xaiutils.sections.trained import (
     trained_correlations,
     trained_means,
 )
-from xaiutils.sections.words import estimate, rho_text
+from xaiutils.sections.words import estimate, number, rho_text
 
 OTHER = {TRUTH: "#332288", BOX: "#999933", SAM: "#777777"}
 VARIANT_COLOURS = {CONFIDENCE: "#ee7733", AGREEMENT: "#009988"}
@@ -69,12 +69,12 @@ def trained_heads(table: pd.DataFrame, text: str) -> Figure:
         left.scatter(means["mean"], y, c=colours, s=34, zorder=3)
         left.scatter(means["seed"], y, facecolors="white", edgecolors=colours, s=30, zorder=2)
         named_rows(left, [source_title(source) for source in means["source"]])
-        left.set(xlabel="IoU on validation images", xlim=(-0.02, 1.02))
+        left.set(xlabel="IoU on validation images", xlim=(-0.04, 1.04))
         right.plot([0, 1], [0, 1], color="#999999", lw=0.8, ls="--")
         right.vlines(means["label_iou"], means["low"], means["high"], colors=colours, alpha=0.5)
         right.scatter(means["label_iou"], means["mean"], c=colours, s=34, zorder=3)
         right.set(xlabel="IoU of the training labels", ylabel="IoU of the trained head",
-                  xlim=(-0.02, 1.02), ylim=(-0.02, 1.02),
+                  xlim=(-0.04, 1.04), ylim=(-0.04, 1.04),
                   title=f"ρ = {rho_text(rho.loc[('labels', 'of the means')])}")  # fmt: skip
         headline(figure, _trained_headline(table))
         handles = [
@@ -92,8 +92,8 @@ def _trained_headline(table: pd.DataFrame) -> str:
     best = best_explainer(table)
     gain = difference(table, TRUTH, best)[:3]
     return (
-        f"What the labels cost: true masks train a head that is better by "
-        f"{estimate(*gain, sign=True)} than {source_title(best)}'s, the best explainer's"
+        f"What the labels cost: true masks train a head that is {estimate(*gain, sign=True)} IoU "
+        f"better than the best explainer's ({source_title(best)})"
     )
 
 
@@ -137,7 +137,7 @@ def _losses(ax: Axes, plain: pd.DataFrame) -> None:
     ax.plot(each.index, each["held_out_loss"], color="#333333", ls="--", label="held out")
     ax.set(xlabel="epoch", ylabel="loss on pseudo-labels", xscale="log", ylim=(0, None))
     epoch_ticks(ax, each.index)
-    ax.legend(fontsize=8)
+    ax.legend(fontsize=7.5, loc="lower center", bbox_to_anchor=(0.5, 1), ncol=1)
 
 
 def epoch_ticks(ax: Axes, epochs) -> None:
@@ -223,7 +223,8 @@ def _dumbbells(ax: Axes, part: pd.DataFrame, sources: list[str]) -> None:
     ax.scatter(100 * part["seed"], y, facecolors="white", edgecolors=colours, s=30, zorder=2)
     ax.scatter(100 * part["head"], y, c=colours, s=30, zorder=3)
     ax.grid(axis="x", color="#dddddd", linewidth=0.6)
-    ax.set_xlim(left=0)
+    right = ax.get_xlim()[1]
+    ax.set_xlim(-0.04 * right, right)  # a dot at zero is whole
 
 
 def _context_headline(found: pd.DataFrame, table: pd.DataFrame) -> str:
@@ -236,5 +237,6 @@ def _context_headline(found: pd.DataFrame, table: pd.DataFrame) -> str:
     ]
     tail = ""
     if "far" in extra.index:
-        tail = f"; far background {100 * extra['mean']['far']:+.0f} against true masks"
-    return f"From seed to trained head: {', '.join(said)}{tail.replace('-', '−')}"
+        gap = number(100 * extra["mean"]["far"], 0, sign=True).replace("+0", "0")
+        tail = f"; far background {gap} against a head taught by true masks"
+    return f"From seed to trained head: {', '.join(said)}{tail}"

@@ -70,7 +70,9 @@ def _bars(ax: Axes, scores: pd.DataFrame, target: str, order: list[str]) -> None
     ax.scatter(within["rho"], places, c=colours, s=22, zorder=3)
     ax.scatter(pooled["rho"], places, facecolors="none", edgecolors="#333333", s=26, zorder=4)
     ax.axvline(0, color="#333333", linewidth=0.8)
-    ax.set_yticks(places, [score_title(score) for score in order])
+    most = within["n"].max()
+    few = {s: f" (n = {n:.0f})" for s, n in within["n"].items() if n < most / 2}
+    ax.set_yticks(places, [score_title(score) + few.get(score, "") for score in order])
     ax.set_ylim(len(order) - 0.5, -0.5)
     ax.grid(axis="x", color="#dddddd", linewidth=0.6)
     ax.set_axisbelow(True)
@@ -96,7 +98,7 @@ def risk_curves(
         headline(figure, _curve_title(table, scores, cue))
         text = "The most trusted images first; a curve that falls to the left is worth its trust. "
         below(figure, text + "In brackets: the area above the best order's, as a share of a blind "
-              f"order's. {caption}", skip=0.4)  # fmt: skip
+              f"order's. {caption}", skip=0.1)  # fmt: skip
     return figure
 
 
@@ -117,7 +119,7 @@ def _curves(ax: Axes, table: pd.DataFrame, scores: pd.DataFrame, target: str, cu
     coverage, risk = risk_coverage(part[target], part[target])
     ax.plot(coverage, risk, color="#888888", linestyle=":", label="ordered by IoU")
     ax.axhline(1 - part[target].mean(), color="#888888", linestyle="--", label="blind order")
-    ax.legend(fontsize=7, loc="upper center", bbox_to_anchor=(0.5, -0.22))
+    ax.legend(fontsize=8, loc="upper center", bbox_to_anchor=(0.5, -0.15))
 
 
 def _curve_title(table: pd.DataFrame, scores: pd.DataFrame, cue: str) -> str:

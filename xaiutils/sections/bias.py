@@ -90,13 +90,22 @@ def bias_sentence(table: pd.DataFrame) -> str:
         row, each = part.loc["all"], by_explainer(part.reset_index())
         text = (
             f"- Of {WORDS[region]} seeds label {row['seed']:.0%} as object, heads trained on them "
-            f"{row['head']:.0%}: **{change(row)}** (n = {row['n']} images; clearly more for "
-            f"{of_explainers(each['low'] > 0)}, clearly less for "
-            f"{of_explainers(each['high'] < 0)})."
+            f"{row['head']:.0%}: **{change(row)}** "
         )
+        if row["n"] > 1:
+            text += (
+                f"(n = {row['n']} images; clearly more for {of_explainers(each['low'] > 0)}, "
+                f"clearly less for {of_explainers(each['high'] < 0)})."
+            )
+        else:
+            text += "(n = 1 image, an anecdote)."
         if region in extra.index:
             text += f" Against a head trained on true masks: {change(extra.loc[region])}."
-        text += f" Seed and head across images: ρ = {rho_text(rho.loc[(region, 'across images')])}"
-        text += f"; of the explainers' means: {rho_text(rho.loc[(region, 'of the means')])}."
+        if row["n"] > 1:
+            text += (
+                " Rank correlation of seed and head across images "
+                f"{rho_text(rho.loc[(region, 'across images')])}, of the explainers' means "
+                f"{rho_text(rho.loc[(region, 'of the means')])}."
+            )
         said.append(text)
     return "\n".join(said)

@@ -3,7 +3,7 @@
 import pandas as pd
 
 from xaiutils.names import in_order, title
-from xaiutils.sections.words import number, quote, signed_interval
+from xaiutils.sections.words import number, quote, signed, signed_interval
 from xaiutils.statistics import mean_interval, summary
 
 ENOUGH = 0.85  # NoC@85, the usual mark of interactive segmentation
@@ -93,12 +93,14 @@ def best_start(table: pd.DataFrame) -> str:
 
 
 def click_title(table: pd.DataFrame) -> str:
-    """What the best explanation saves against what a box in the centre saves."""
+    """What the best explanation saves at once and in the end, and what a box in the centre does."""
     best = best_start(table)
     found = click_table(table).set_index("start")["saved"]
     text = f"The best explanation, {title(best)}, is worth {number(found[best])} clicks"
     box = "floor:centre box"
-    return f"{text}; a box in the centre {number(found[box])}" if box in found else text
+    if box in found:
+        text += f" at the start (a box in the centre {number(found[box])})"
+    return f"{text} and {signed(noc_difference(table, best)[0])} on the way to IoU {ENOUGH}"
 
 
 def click_sentences(table: pd.DataFrame, level: float = ENOUGH) -> str:
@@ -121,7 +123,7 @@ def click_sentences(table: pd.DataFrame, level: float = ENOUGH) -> str:
     best = best_start(table)
     less = signed_interval(*noc_difference(table, best, level))
     said.append(
-        f"- Clicks to IoU {level}, from nothing minus from {title(best)}, on the same images: "
-        f"{less}."
+        f"- Clicks saved on the way to IoU {level} by starting from {title(best)} instead of from "
+        f"nothing, on the same images: {less}."
     )
     return "\n".join(said)

@@ -61,9 +61,9 @@ def cost_sentences(table: pd.DataFrame, explanations: pd.DataFrame) -> str:
     passes = table.set_index("explainer")["passes"]
     if n:
         said.append(
-            f"- Time of Score-CAM over time of Faster-Score-CAM: {quote(mean, low, high, n)}; it "
-            f"makes {passes['scorecam'] / passes['fasterscorecam']:.1f} times as many passes "
-            f"({passes['scorecam']:,.0f} against {passes['fasterscorecam']:,.0f})."
+            f"- Time of Score-CAM over time of Faster-Score-CAM: {quote(mean, low, high, n)}; "
+            f"Score-CAM makes {passes['scorecam'] / passes['fasterscorecam']:.1f} times as many "
+            f"passes ({passes['scorecam']:,.0f} against {passes['fasterscorecam']:,.0f})."
         )
     ranked = table[table["printed"].isin(COSTS)]
     if len(ranked) > 2:

@@ -4,11 +4,13 @@ Inputs are the tables of the study "cutouts" (`xaiutils.cutouts.study`). An inte
 objects (or pairs): what one object gives in several composites of a cell is averaged first.
 """
 
+import json
+
 import numpy as np
 import pandas as pd
 
 from xaiutils.names import in_order, title
-from xaiutils.sections.words import change, estimate
+from xaiutils.sections.words import change, count, estimate, possessive
 from xaiutils.statistics import mean_interval, summary
 
 FLOORS = ("floor:centre box", "floor:random box")
@@ -104,13 +106,14 @@ def place_sentence(change: pd.DataFrame) -> str:
     floor = iou.loc["floor:centre box"]
     rest = iou.drop(index=[c for c in FLOORS if c in iou.index])
     fallen = rest[rest["high"] < 0]
-    kept = len(rest) - len(fallen)
+    loses = "lose" if len(fallen) > 1 else "loses"
     worst = rest["mean"].idxmin()
+    lowest = estimate(*rest.loc[worst, ["mean", "low", "high"]], sign=True)
     return (
         f"From the centre to 0.3 sides away the centre box loses "
         f"**{estimate(-floor['mean'], -floor['high'], -floor['low'])}** IoU. Of "
-        f"{len(rest)} explainers {kept} do not clearly lose; the largest change is "
-        f"{cue_title(worst)}'s, {estimate(*rest.loc[worst, ['mean', 'low', 'high']], sign=True)}. "
+        f"{len(rest)} explainers {len(fallen) or 'none'} clearly {loses}; the lowest change is "
+        f"{possessive(cue_title(worst))}, {lowest}. "
         + (
             "Every explainer loses less than the floor."
             if (rest["mean"] > floor["mean"]).all()
@@ -207,8 +210,8 @@ def company_sentence(table: pd.DataFrame) -> str:
     sure = rest[rest["low"] > 0]
     best, worst = rest["mean"].idxmax(), rest["mean"].idxmin()
     return (
-        f"{len(sure)} of {len(rest)} explainers clearly prefer the object that they were asked "
-        f"about. The strongest is {cue_title(best)}, **"
+        f"The object asked about is clearly preferred by "
+        f"{count(len(sure), len(rest), 'explainers')}. The strongest is {cue_title(best)}, **"
         f"{estimate(*rest.loc[best, ['mean', 'low', 'high']], sign=True)}** IoU; the weakest "
         f"{cue_title(worst)}, **{estimate(*rest.loc[worst, ['mean', 'low', 'high']], sign=True)}**."
     )
@@ -247,8 +250,8 @@ def bias_sentence(accuracy: pd.DataFrame, mass: pd.DataFrame, regions: pd.DataFr
         f"On the other class's ground the head is right in {right[50, False]:.0%} of composites "
         f"when the ground said nothing in training, and in **{right[100, False]:.0%}** when it "
         f"always went with the class; on the own ground in {right[50, True]:.0%} and "
-        f"{right[100, True]:.0%}. With the full bias {len(shown)} of {len(full)} explainers "
-        f"clearly move mass to the ground: "
+        f"{right[100, True]:.0%}. With the full bias "
+        f"{count(len(shown), len(full), 'explainers')} clearly move mass to the ground: "
         + ", ".join(
             f"{cue_title(c)} {estimate(*full.loc[c, ['mean', 'low', 'high']], sign=True)}"
             for c in in_order(full.index)
@@ -265,14 +268,30 @@ def regions_sentence(regions: pd.DataFrame) -> str:
     spill = regions[regions["metric"] == "spill"].set_index(["what", "share"])
     parts = []
     for what, name in (
-        ("seed", "the Grad-CAM seed"),
+        ("seed", "Grad-CAM's seed"),
         ("SAM", "SAM's mask from it"),
         ("trained", "the segmenter trained on the seeds"),
     ):
         if (what, "50") in spill.index and (what, "100") in spill.index:
             before, after = (spill.loc[(what, s), ["mean", "low", "high"]] for s in ("50", "100"))
             parts.append(f"{name} from {estimate(*before)} to **{estimate(*after)}**")
-    return f"Spill goes, from no bias to the full one, for {'; '.join(parts)}." if parts else ""
+    return f"Spill, from no bias to the full one: {'; '.join(parts)}." if parts else ""
+
+
+def settings_table(settings: pd.DataFrame) -> pd.DataFrame:
+    """The explainers' settings in words: cue, settings; a dash where there are none."""
+    rows = [
+        [
+            cue_title(row.cue),
+            ", ".join(
+                f"{name.replace('_', ' ')} {value}"
+                for name, value in json.loads(row.settings).items()
+            )
+            or "–",
+        ]
+        for row in settings.itertuples()
+    ]
+    return pd.DataFrame(rows, columns=["cue", "settings"])
 
 
 def counted(maps: pd.DataFrame) -> pd.DataFrame:

@@ -87,8 +87,7 @@ def agreement_sentences(pairs: pd.DataFrame) -> str:
     if inner.any() and not inner.all():
         said.append(
             f"- Within the CAM family the mean over pairs is {iou[inner]['mean'].mean():.2f}, over "
-            f"all other pairs {iou[~inner]['mean'].mean():.2f}: the family's members vote almost "
-            "as one where the first number is near 1."
+            f"all other pairs {iou[~inner]['mean'].mean():.2f}; at 1 the family would be one vote."
         )
     return "\n".join(said)
 
@@ -140,7 +139,7 @@ def weight_sentences(weights: pd.DataFrame, fusion: str = "weighted") -> str:
     number = 1 / (wide**2).sum(axis=1)
     said = [
         f"- More than an equal share (1/{len(mean)}) goes to {names or 'none'}: together "
-        f"{above.sum():.0%} of the weight, on the mean of n = {len(wide)} photographs.",
+        f"{above.sum():.0%} of the weight, the mean over n = {len(wide)} photographs.",
         f"- The weights are worth {quote(*mean_interval(number))} maps of equal weight "
         "(1 over the sum of their squares).",
     ]

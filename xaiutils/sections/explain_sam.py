@@ -28,19 +28,19 @@ def dependence(table: pd.DataFrame) -> pd.DataFrame:
 
 
 def mask_title(table: pd.DataFrame) -> str:
-    """Prompt and image side by side, as means over the photographs."""
+    """Prompt and image side by side: a mean over the photographs, and the largest change."""
     found = dependence(table)
     return (
         f"SAM keeps its mask for {found['moved'].mean():.0%} of the point's places; hiding one "
-        f"patch changes it by {number(found['most'].mean())} at the most"
+        f"patch changes it by up to {number(found['most'].max())}"
     )
 
 
 def dependence_sentences(table: pd.DataFrame) -> str:
     """Each photograph in a line."""
     return "\n".join(
-        f"- {row.sample}: the same mask (IoU above {SAME}) from {row.moved:.0%} of the point's "
-        f"places; another one when {row.hidden:.0%} of the patches are hidden, one at a time (the "
-        f"largest change: {number(row.most)})."
+        f"- {row.sample}: {row.moved:.0%} of the point's places give the same mask (IoU above "
+        f"{SAME}); hiding a single patch gives another one for {row.hidden:.0%} of the patches "
+        f"(the largest change: {number(row.most)})."
         for row in dependence(table).itertuples()
     )

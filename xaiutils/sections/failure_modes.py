@@ -10,6 +10,14 @@ from xaiutils.statistics import paired_difference, summary
 from xaiutils.study import Study
 
 PRINTED_SCORECAM = (0.4, 0.6)  # section 2: Score-CAM's IoU "on average across datasets"
+NAMES = {  # columns of the table of failure modes, to be read
+    "iou": "IoU",
+    "coverage": "coverage",
+    "spill": "spill",
+    "gini": "Gini index",
+    "effective_area": "effective area",
+    "miss": "maximum off the object",
+}
 
 
 # Figures 1 and 2
@@ -147,6 +155,23 @@ def range_title(table: pd.DataFrame, what: str) -> str:
     )
 
 
+def texture_title(maps: dict[str, np.ndarray]) -> str:
+    """Which of the maps (H, W) changes most from pixel to pixel, and how many times as much as
+    which other one: the mean step between neighbours over the map's maximum."""
+    steps = {}
+    for cue, map in maps.items():
+        if min(map.shape) > 1 and np.isfinite(map).all() and map.max() > 0:
+            changes = [np.abs(np.diff(map, axis=axis)).mean() for axis in (0, 1)]
+            steps[cue] = float(np.mean(changes) / map.max())
+    if len(steps) < 2 or min(steps.values()) <= 0:
+        return "Texture of the maps on one crop"
+    most, least = max(steps, key=steps.get), min(steps, key=steps.get)
+    return (
+        f"From pixel to pixel {title(most)} changes {steps[most] / steps[least]:.0f} times as much "
+        f"as {title(least)}"
+    )
+
+
 def overlap_sentences(localisation: pd.DataFrame) -> str:
     """Score-CAM's IoU against the printed range; what Faster-Score-CAM and VarGrad add to it."""
     table = measured(localisation, "iou").set_index("cue")
@@ -156,9 +181,11 @@ def overlap_sentences(localisation: pd.DataFrame) -> str:
         r = table.loc["scorecam"]
         low, high = PRINTED_SCORECAM
         place = "below" if r["mean"] < low else "above" if r["mean"] > high else "inside"
+        edge = any(r["low"] < end < r["high"] for end in PRINTED_SCORECAM)
         said.append(
             f"- Score-CAM's thresholded map has IoU {quote(r['mean'], r['low'], r['high'], r['n'])}"
-            f", {place} the paper's {low}–{high}."
+            f", {place} the paper's {low}–{high}"
+            f"{', but the interval reaches across its edge' if edge else ''}."
         )
     for cue in ("fasterscorecam", "vargrad"):
         mean, low, high, n = paired_difference(part, cue, "scorecam")
@@ -188,10 +215,12 @@ def spurious_sentences(localisation: pd.DataFrame, samples: pd.DataFrame) -> str
     miss = miss[(miss["metric"] == "pointing_0") & miss["cue"].isin(singles(miss["cue"]))]
     if len(miss):
         worst = miss["mean"].max()
-        names = ", ".join(title(c) for c in in_order(miss[miss["mean"] == worst]["cue"]))
+        names = [title(c) for c in in_order(miss[miss["mean"] == worst]["cue"])]
+        names = " and ".join([", ".join(names[:-1])] * (len(names) > 1) + names[-1:])
         n = int(miss["n"].max())
         said.append(
-            f"- The maximum misses the object most often for {names}: {worst:.0%} of n = {n}."
+            f"- The maximum misses the object most often for {names}: {worst:.0%} of n = {n} "
+            "photographs."
             if worst > 0
             else f"- No maximum misses the object (n = {n} photographs)."
         )

@@ -12,7 +12,7 @@ import pandas as pd
 
 from xaiutils.explainers import EXPLAINERS
 from xaiutils.names import in_order, title
-from xaiutils.sections.words import count, estimate, percent
+from xaiutils.sections.words import count, estimate, number, percent
 from xaiutils.statistics import mean_interval, summary
 
 CONTROLS = {
@@ -79,6 +79,22 @@ def completeness_title(table: pd.DataFrame) -> str:
     if whole == true:
         return f"{title(whole)} covers most of the object and is the most faithful"
     return f"{title(whole)} covers most of the object, {title(true)} is the most faithful"
+
+
+def faithfulness_title(table: pd.DataFrame) -> str:
+    """The range of the gap over explainers, and the best control's; `table` is that of `curves`."""
+    gap = table[table["metric"] == "gap"].dropna(subset="mean").set_index("cue")["mean"]
+    single, controls = gap[gap.index.isin(EXPLAINERS)], gap[gap.index.isin(CONTROLS)]
+    if single.empty:
+        return "How much the classifier depends on what the maps mark"
+    low, high = single.idxmin(), single.idxmax()
+    text = (
+        f"Insertion minus deletion: {number(single[low])} ({title(low)}) to {number(single[high])} "
+        f"({title(high)})"
+    )
+    if len(controls):
+        text += f"; the best control has {number(controls.max())}"
+    return text
 
 
 def faithfulness_sentence(table: pd.DataFrame) -> str:
@@ -190,7 +206,10 @@ def stability_sentence(stability: pd.DataFrame) -> str:
             f"n = {int(row['n'])}."
         )
     if len(seeds) > len(drawing):
-        said.append(f"- {len(seeds) - len(drawing)} explainers draw nothing: another seed is moot.")
+        said.append(
+            f"- Explainers that draw nothing at random, so that the seed does not matter: "
+            f"{len(seeds) - len(drawing)}."
+        )
     return "\n".join(said) or "Stability was not measured."
 
 
@@ -268,6 +287,8 @@ def _against(rest: pd.DataFrame) -> str:
     if len(rest) == 1:
         return f"{title(rest.index[0])} {_row(rest.iloc[0])}"
     low, high = rest["mean"].idxmin(), rest["mean"].idxmax()
+    if number(rest["mean"][low]) == number(rest["mean"][high]):
+        return f"all others {number(rest['mean'][low])}"
     return (
         f"the others from {rest['mean'][low]:.2f} ({title(low)}) to {rest['mean'][high]:.2f} "
         f"({title(high)})"

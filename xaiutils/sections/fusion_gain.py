@@ -38,15 +38,14 @@ def fusion_sentence(table: pd.DataFrame) -> str:
             continue
         better, surely = of_explainers(single["mean"] > 0), of_explainers(single["low"] > 0)
         said.append(
-            f"As {of}s, the weighted fusion is above **{better}** on average, and with an interval "
-            f"above zero above {surely}. Against the best single "
-            f"explainer here, {title(rival['cue'])}, the difference is **{change(rival)}** (the "
-            "paper says +0.05 or more)."
+            f"As {of}s, the weighted fusion has the higher mean IoU against **{better}**, clearly "
+            f"against {surely}. Against the best single "
+            f"explainer here, {title(rival['cue'])}, the difference is **{change(rival)}** IoU "
+            "(the paper says +0.05 or more)."
         )
         if other is not None:
             said.append(
-                f"The strongest of the other fusions is {title(other['cue'])}: weighted minus that "
-                f"is {change(other)}."
+                f"Against the strongest other fusion, {title(other['cue'])}, it is {change(other)}."
             )
     return " ".join(said) or "This study has no weighted fusion."
 

@@ -125,12 +125,36 @@ def ranking_sentence(found: Ranking, wide: pd.DataFrame, higher_is_better: bool 
     effect = (1 if higher_is_better else -1) * tests["rank_biserial"]
     return (
         f"- Friedman's test over {len(found.ranks)} explainers and n = {found.n} images: "
-        f"χ² = {found.statistic:.1f}, p = {p_text(found.p)}.\n"
+        f"χ² = {found.statistic:.1f}, {p_equals(found.p)}.\n"
         f"- Mean ranks that differ by less than {found.distance:.2f} (Nemenyi, 5 %) are not told "
         f"apart.\n"
         f"- {title(best)} against each other explainer (Wilcoxon, Holm's correction): better with "
         f"p < 0.05 than {count(surely, len(tests), 'others')}; rank-biserial effect from "
         f"{effect.min():.2f} to {effect.max():.2f}."
+    )
+
+
+def p_equals(p: float) -> str:
+    """ "p = 0.031", or "p below 0.001"."""
+    text = p_text(p)
+    return f"p {text}" if text.startswith("below") else f"p = {text}"
+
+
+def pairs_to_read(tests: pd.DataFrame, measure: str, rows: int = 12) -> pd.DataFrame:
+    """The `rows` pairs of `comparison.paired_tests` with the smallest p, under words."""
+    part = tests.sort_values("p_holm", kind="stable").head(rows)
+    gain = [estimate(r.mean, r.low, r.high, sign=True) for r in part.itertuples(index=False)]
+    return pd.DataFrame(
+        {
+            "explainer": part["a"].map(title),
+            "against": part["b"].map(title),
+            f"difference of {measure}": gain,
+            "p, Holm's correction": part["p_holm"].map(p_text),
+            "effect: rank-biserial": part["rank_biserial"],
+            "effect: Cliff's δ": part["cliffs_delta"],
+            "effect: Cohen's d": part["cohens_d"],
+            "images": part["n"],
+        }
     )
 
 

@@ -9,7 +9,7 @@ import pandas as pd
 from xaiutils.names import SEGMENTER_TITLES, in_order, title
 from xaiutils.sections.correlation import correlations
 from xaiutils.sections.cues import only, prompted, proxy_segmenter
-from xaiutils.sections.promptings import prompting_means
+from xaiutils.sections.promptings import prompting_means, prompting_name
 from xaiutils.sections.seed_quality import refined
 from xaiutils.sections.words import estimate, rho_text
 from xaiutils.statistics import mean_interval, summary
@@ -103,7 +103,7 @@ def choices(rules: pd.DataFrame, segmentation: pd.DataFrame) -> pd.DataFrame:
         "explainer (thresholded map)": rules[rules["rule"] == "Otsu"]
         .set_index("cue")["mean"]
         .rename(index=title),
-        "prompting (SAM mask)": prompts.drop("otsu", errors="ignore"),
+        "prompting (SAM mask)": prompts.drop("otsu", errors="ignore").rename(index=prompting_name),
         "refinement of the same cues": growers.groupby("segmenter")["iou"]
         .mean()
         .rename(index=SEGMENTER_TITLES),
@@ -121,7 +121,7 @@ def choices(rules: pd.DataFrame, segmentation: pd.DataFrame) -> pd.DataFrame:
 def choices_sentence(found: pd.DataFrame, rules: pd.DataFrame) -> str:
     """The choices in words, and what the oracle threshold adds to Otsu's."""
     said = [
-        f"- {row.choice}: **{row.range:.2f}** between the best ({row.best}) and the worst "
+        f"- {row.choice}: **{row.range:.2f}** IoU between the best ({row.best}) and the worst "
         f"({row.worst}) of {row.options}"
         for row in found.sort_values("range", ascending=False).itertuples()
     ]

@@ -9,6 +9,15 @@ from xaiutils.sections.cues import kind, only, prompted, proxy_segmenter, thresh
 from xaiutils.sections.words import change, estimate, of_explainers
 from xaiutils.statistics import summary
 
+PROMPTING_NAMES = {
+    "peak": "the maximum alone",
+    "points": "three points",
+    "dual": "dual cues",
+    "box": "a box",
+    "dual+box": "dual cues and a box",
+    "literal": "dual cues, literal 85 %",
+}
+
 # A thresholded map against the mask that it prompts
 
 
@@ -92,20 +101,27 @@ def prompting_means(segmentation: pd.DataFrame) -> pd.DataFrame:
     return table.loc[_prompting_order(table.index)].reset_index()
 
 
+def prompting_name(prompting: str) -> str:
+    """The printed name of a prompting; an unknown one prints as it is."""
+    return PROMPTING_NAMES.get(prompting, prompting)
+
+
 def prompting_sentence(means: pd.DataFrame, grid: pd.DataFrame) -> str:
     """How far apart promptings are, beside how far apart explainers are."""
     sam = means[means["prompting"] != "otsu"].dropna(subset=["mean"])
     if sam.empty:
         return "No prompting of this study gave a defined mask."
     best, worst = sam.loc[sam["mean"].idxmax()], sam.loc[sam["mean"].idxmin()]
+    low = estimate(worst["mean"], worst["low"], worst["high"])
     main = "dual" if "dual" in grid else best["prompting"]
     single = grid.loc[[c for c in grid.index if kind(c) == "explainer" and c != "mean"], main]
     return (
-        f"Averaged over the explainers, the best prompting is **{best['prompting']}** "
+        f"Averaged over the explainers, the best prompting is "
+        f"**{prompting_name(best['prompting'])}** "
         f"({estimate(best['mean'], best['low'], best['high'])}) and the worst "
-        f"**{worst['prompting']}** ({estimate(worst['mean'], worst['low'], worst['high'])}): "
-        f"{best['mean'] - worst['mean']:.2f} IoU apart with the same maps and the same SAM. With "
-        f"the prompting {main}, the best and the worst explainer are "
+        f"**{prompting_name(worst['prompting'])}** ({low}): "
+        f"{best['mean'] - worst['mean']:.2f} IoU apart with the same maps and the same SAM. "
+        f"Prompted by {prompting_name(main)}, the best and the worst explainer are "
         f"{single.max() - single.min():.2f} apart ({title(single.idxmax())} {single.max():.2f}, "
         f"{title(single.idxmin())} {single.min():.2f})."
     )

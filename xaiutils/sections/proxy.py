@@ -164,7 +164,7 @@ def score_sentence(scores: pd.DataFrame) -> str:
     if len(sure):
         poor = int((sure["iou"] < 0.5).sum())
         text += (
-            f" Masks that SAM scores at 0.9 or more: {len(sure)}; of these below an IoU of 0.5: "
+            f" Of the {len(sure)} masks that SAM scores at 0.9 or more, **{poor}** have an IoU "
+            "below 0.5."
         )
-        text += f"**{poor}**."
     return text

@@ -84,8 +84,9 @@ def seed_sentence(table: pd.DataFrame, found: pd.DataFrame) -> str:
             f"than any threshold of the map in {percent(row.above_oracle)}."
         )
         if row.missed:
-            text += f" Seeds with an IoU below 0.2: {row.missed}; of these end above 0.5: "
-            text += f"{row.rescued}."
+            text += (
+                f" Of the {row.missed} seeds with an IoU below 0.2, {row.rescued} end above 0.5."
+            )
         said.append(text)
     return "\n".join(said)
 

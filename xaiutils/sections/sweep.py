@@ -6,6 +6,7 @@ Pure functions of the table of the analysis "sweep": one factor at a time around
 import numpy as np
 import pandas as pd
 
+from xaiutils.names import title
 from xaiutils.sections.trained import NOT_MEASURED
 from xaiutils.sections.words import estimate
 from xaiutils.statistics import interval_over, summary
@@ -69,8 +70,8 @@ def sweep_sentence(found: pd.DataFrame) -> str:
     if found.empty:
         return NOT_MEASURED
     said = [
-        f"- {row.factor}, {_result(row.result)}: **{estimate(row.range, row.low, row.high)}** "
-        f"between {row.best} (best) and {row.worst} (worst) of {row.options}"
+        f"- {row.factor}, {_result(row.result)}: **{estimate(row.range, row.low, row.high)}** IoU "
+        f"between {title(row.best)} (best) and {title(row.worst)} (worst) of {row.options}"
         for row in found.itertuples()
     ]
     chance = found[found["factor"] == "drawing"]
@@ -79,8 +80,8 @@ def sweep_sentence(found: pd.DataFrame) -> str:
         small = found[(found["range"] <= 2 * limit) & (found["factor"] != "drawing")]
         names = ", ".join(dict.fromkeys(small["factor"])) or "none"
         said.append(
-            f"\nAnother draw of points from the same regions moves the mean by {limit:.2f}; "
-            f"factors that move it by less than twice as much: {names}."
+            f"\nAnother draw of points from the same regions moves the mean IoU by "
+            f"{limit:.2f}; these move it by less than twice as much: {names}."
         )
     return "\n".join(said)
 

@@ -165,7 +165,10 @@ def effectiveness_title(order: pd.DataFrame) -> str:
     found = best_reading(order)
     if found.empty:
         return "Too few methods to compare readings"
-    return f"Effectiveness is read best as {found.index[0]} (mean ρ {signed(found.iloc[0])})"
+    return (
+        f"Closest to the printed order of Effectiveness: {found.index[0]}, mean ρ "
+        f"{signed(found.iloc[0])}"
+    )
 
 
 def order_sentences(order: pd.DataFrame) -> str:

@@ -126,7 +126,7 @@ def _line(score: str, row: pd.Series) -> str:
     reading = ""
     if np.isfinite(row["low"]):
         reading = "; the interval holds zero" if row["low"] <= 0 <= row["high"] else ""
-    control = " (a control: no sign of quality, but large objects have large IoUs)"
+    control = " (a control)"
     return (
         f"- {name[0].upper()}{name[1:]}{control if score in SIZES else ''}: ρ = {rho}, AUROC "
         f"{number(row['auroc'])} for IoU above {GOOD}{reading}."
@@ -159,6 +159,6 @@ def attention_sentences(ranking: pd.DataFrame, share: float = CHECKED) -> str:
     return (
         f"A human who checks the {k} least trusted of the {len(known)} masks sees {found} of the "
         f"{total} with an IoU of {GOOD} or less (a blind choice: {number(poor.mean() * k, 1)}). "
-        f"The masks that are left have a mean IoU of {number(rest)}, all of them {number(mean)}: "
-        f"{signed(rest - mean)}."
+        f"The masks that are left have a mean IoU of {number(rest)}, against {number(mean)} of "
+        "all masks."
     )

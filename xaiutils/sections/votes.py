@@ -30,7 +30,10 @@ def votes_title(counts: list[np.ndarray], samples: list, k: int) -> str:
     shares = [np.mean(count[mask] == k) for count, mask in zip(counts, inside) if mask.any()]
     if not shares:
         return "How many explainers mark each pixel"
-    return f"All {k} explainers mark the same {np.mean(shares):.0%} of the object"
+    return (
+        f"All {k} explainers mark the same {np.mean(shares):.0%} of the object, the mean of the "
+        f"{len(shares)} shown"
+    )
 
 
 def precision_title(table: pd.DataFrame) -> str:

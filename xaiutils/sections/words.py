@@ -122,6 +122,9 @@ def shown(table: pd.DataFrame, digits: int = 2) -> Styler:
     whole = [c for c in whole if (table[c].dropna() % 1 == 0).all()]
     style = table.style.format(precision=digits, na_rep="–", escape="html").hide(axis="index")
     style = style.format_index(escape="html", axis=1)
+    floats = table.select_dtypes("float").columns.difference(whole).tolist()
+    if floats:
+        style = style.format(lambda x: number(x, digits), subset=floats, na_rep="–")
     return style.format("{:.0f}", subset=whole, na_rep="–") if whole else style
 
 
