@@ -7,6 +7,7 @@ import pandas as pd
 from scipy.stats import bootstrap
 
 LEVEL = 0.95
+FEWEST = 30  # images; fewer show a direction at most, and decide no claim
 RESAMPLES = 2000
 
 

@@ -26,10 +26,10 @@ from xaiutils.errors import InputError, UnusableFile
 from xaiutils.names import CLASSIFIER_TITLES
 from xaiutils.sections.published import PUBLISHED, data_name
 from xaiutils.sections.words import as_markdown, quote
+from xaiutils.statistics import FEWEST
 from xaiutils.store import write_text
 from xaiutils.study import Study, studies_dir
 
-FEWEST = 30
 COLUMNS = ["id", "section", "claim", "quantity", "estimate", "low", "high", "n", "verdict"]
 COLUMNS += ["reason", "contradiction"]
 
@@ -151,8 +151,10 @@ def verdicts(study: Study, notebook: int) -> pd.DataFrame:
 
 
 def as_read(table: pd.DataFrame) -> str:
-    """A ledger in Markdown: a number with its interval, and what the paper says against itself."""
-    shown = table.drop(columns=["section"], errors="ignore").rename(
-        columns={"contradiction": "against itself"}
-    )
-    return as_markdown(shown, {"estimate [interval]": ("estimate", "low", "high")})
+    """A ledger in Markdown: the claim, its verdict, all that was measured for it (each number with
+    its interval and n), a stored study's verdict, and what the paper says against itself."""
+    first = ["id", "claim", "verdict", "reason"]
+    stored = [name for name in table if name.startswith("stored study")]
+    last = [name for name in ("contradiction",) if name in table and table[name].any()]
+    names = {"reason": "measured", "contradiction": "the paper against itself"}
+    return as_markdown(table[first + stored + last].rename(columns=names))

@@ -9,10 +9,10 @@ import pandas as pd
 from xaiutils.claims.finding import Finding, judge, mean_finding
 from xaiutils.cutouts.stored import CutoutStudy, open_cutouts
 from xaiutils.errors import InputError, UnusableFile
+from xaiutils.statistics import FEWEST
 
 BORDER = 0.05  # of the side, as in `analyses.texture`
 BAND = 1 - (1 - 2 * BORDER) ** 2  # its share of the area
-FEWEST = 30  # objects; fewer show a direction at most, as in the ledger of photographs
 COLUMNS = ["id", "claim", "quantity", "estimate", "low", "high", "n", "verdict", "reason"]
 
 

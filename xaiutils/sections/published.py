@@ -11,6 +11,7 @@ import pandas as pd
 
 from xaiutils.errors import InputError
 from xaiutils.names import CLASSIFIER_TITLES
+from xaiutils.statistics import FEWEST
 
 PUBLISHED = Path(__file__).resolve().parents[2] / "data" / "published"
 # The rows of Table 2 by the name of our cue.
@@ -76,11 +77,16 @@ def scope(n: int, dataset: str, classifier: str) -> str:
     data = data_name(dataset)
     printed = [PRINTED_AS[d] for d in PRINTED_AS if PRINTED_AS[d] == data]
     reason = not_comparable(*(printed or ["the paper's"]), dataset, classifier)
-    if reason or n < 100:
-        why = f"; {reason}" if reason else ""
+    why = f"; {reason}" if reason else ""
+    if n < FEWEST:
         return (
             f"**A direction only**: n = {n}{why}. These numbers neither confirm nor refute what "
             "the paper measured."
+        )
+    if reason or n < 100:
+        return (
+            f"**Not the paper's setting**: n = {n}{why}. A number here is not its number measured "
+            "again; the verdicts at the end say which claims hold on these images."
         )
     return f"With n = {n} images of {data} and ResNet-50 the numbers can be held against the paper."
 
