@@ -40,13 +40,17 @@ def spearman(x: np.ndarray, y: np.ndarray) -> float:
 
 
 def spearman_rows(x: np.ndarray, y: np.ndarray) -> np.ndarray:
-    """(R,): `spearman` of each row of x with the row of y, both (R, K)."""
-    if x.shape[1] < 3 or not (np.isfinite(x).all() and np.isfinite(y).all()):
-        return np.array([spearman(a, b) for a, b in zip(x, y)])
-    x, y = (rankdata(each, axis=1) for each in (x, y))
-    x, y = (each - each.mean(axis=1, keepdims=True) for each in (x, y))
-    norm = np.linalg.norm(x, axis=1) * np.linalg.norm(y, axis=1)
-    return np.divide((x * y).sum(axis=1), norm, where=norm > 0, out=np.full(len(x), np.nan))
+    """(R,): `spearman` of each row of x with the row of y, both (R, K); whole rows all at once."""
+    found, count = np.full(len(x), np.nan), x.shape[1]
+    whole = (np.isfinite(x) & np.isfinite(y)).all(axis=1)
+    if whole.any() and count >= 3:
+        p, q = (rankdata(each[whole], axis=1) - (count + 1) / 2 for each in (x, y))
+        norm = np.sqrt((p * p).sum(axis=1) * (q * q).sum(axis=1))
+        with np.errstate(invalid="ignore"):
+            found[whole] = np.clip((p * q).sum(axis=1) / norm, -1, 1)
+    for row in np.flatnonzero(~whole):
+        found[row] = spearman(x[row], y[row])
+    return found
 
 
 def correlations(table: pd.DataFrame, x: str, y: str) -> pd.DataFrame:
@@ -58,7 +62,7 @@ def correlations(table: pd.DataFrame, x: str, y: str) -> pd.DataFrame:
     wide = table.pivot(index="sample", columns="cue", values=[x, y])
     a, b = (wide[name].to_numpy(dtype=np.float64) for name in (x, y))
     n, pairs = len(a), int((np.isfinite(a) & np.isfinite(b)).sum())
-    each = np.array([spearman(p, q) for p, q in zip(a, b)])
+    each = spearman_rows(a, b)
     rows = []
     for level in LEVELS:
 
@@ -85,17 +89,7 @@ def _rho(level: str, a: np.ndarray, b: np.ndarray, each: np.ndarray) -> float:
 
 def mean_of_columns(a: np.ndarray, b: np.ndarray) -> float:
     """Spearman of each pair of columns of (images, cues), averaged: the reading across images."""
-    return _mean(_columns(a, b))
-
-
-def _columns(a: np.ndarray, b: np.ndarray) -> np.ndarray:
-    """Spearman of each pair of columns; all at once where nothing is undefined."""
-    if len(a) < 3 or not (np.isfinite(a).all() and np.isfinite(b).all()):
-        return np.array([spearman(p, q) for p, q in zip(a.T, b.T)])
-    x, y = (rankdata(values, axis=0) - (len(a) + 1) / 2 for values in (a, b))
-    norm = np.sqrt((x * x).sum(axis=0) * (y * y).sum(axis=0))
-    with np.errstate(invalid="ignore"):
-        return np.clip((x * y).sum(axis=0) / norm, -1, 1)
+    return _mean(spearman_rows(a.T, b.T))
 
 
 def _mean(values: np.ndarray) -> float:
