@@ -1,6 +1,7 @@
 """The reference of the package, from its docstrings, by pdoc; its search works from a file too."""
 
 import re
+import warnings
 from pathlib import Path
 
 from xaiutils.errors import InputError
@@ -19,7 +20,9 @@ def write_reference(folder: Path, modules: tuple[str, ...], shell: Shell) -> Non
         docformat="markdown", show_source=False, template_directory=TEMPLATES / "reference"
     )
     pdoc.render.env.globals["site_entries"] = shell.entries
-    pdoc.pdoc(*modules, output_directory=folder)
+    with warnings.catch_warnings():  # a lambda across lines, which pdoc cannot parse by itself
+        warnings.filterwarnings("ignore", "Error parsing source code", UserWarning)
+        pdoc.pdoc(*modules, output_directory=folder)
     for path in [*folder.rglob("*.html"), *folder.rglob("*.js")]:
         path.write_text(without_paths(path.read_text(encoding="utf-8")), encoding="utf-8")
 
