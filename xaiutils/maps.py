@@ -14,6 +14,7 @@ from xaiutils.errors import InputError
 
 BINS = 256
 FLAT = 1e-6
+BORDER = 0.05  # of the side: the band along the borders of a map
 
 
 def as_map(map: np.ndarray) -> np.ndarray:
@@ -117,3 +118,10 @@ def peak(map: np.ndarray, void: np.ndarray | None = None) -> tuple[int, int] | N
         return None
     low, high = values.min(), values.max()
     return deepest(valid & (map >= high - FLAT * (high - low)))
+
+
+def border_share(map: np.ndarray, share: float = BORDER) -> float:
+    """Share of the map's mass within `share` of the side from any border."""
+    band = max(round(share * len(map)), 1)
+    inner = map[band:-band, band:-band]
+    return float(1 - inner.sum() / map.sum())

@@ -170,9 +170,7 @@ class Study:
     def maps_key(self, unit: str) -> list[str]:
         """What the maps and masks of a sample depend on, or all, where `unit` names no sample."""
         found = [self._index[unit]] if unit in self._index else self._index.values()
-        return sorted(
-            file for each in found for file in (*each["explanations"].values(), each["evaluation"])
-        )
+        return sorted(file for each in found for file in _files(each))
 
     @cached_property
     def _index(self) -> dict:
@@ -234,15 +232,19 @@ def open_study(name: str, progress: bool = True) -> Study:
     return Study(read_config(stored), folder)
 
 
+def _files(found: dict) -> list[str]:
+    """The unit files of one sample, from its entry in the index."""
+    return [*found["explanations"].values(), found["evaluation"]]
+
+
 def _finished(study: Study) -> bool:
     """Whether these settings and this version wrote the study, and all that it names is there."""
     try:
         stored = read_json(study.folder / "config.json")
         same = read_config(study.folder / "config.json") == study.config
         versions = stored.get("evaluation"), stored.get("xaiutils")
-        files = [study.folder / "units" / id / file
-                 for id, found in study._index.items()
-                 for file in (*found["explanations"].values(), found["evaluation"])]  # fmt: skip
+        units = study.folder / "units"
+        files = [units / id / f for id, found in study._index.items() for f in _files(found)]
     except (InputError, OSError):
         return False
     files += [study.folder / f"{name}.parquet" for name in TABLES]

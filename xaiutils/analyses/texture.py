@@ -6,7 +6,7 @@ Rows sample, explainer, metric, value. Of each saliency map at the network's inp
 - `grid_edges`: share of its edges that lie on the lines of that grid; by chance 1 / stride;
 - `total_variation`: summed differences of neighbours over summed values, per pixel (speckle: high);
 - `high_frequency`: share of its spectral power in periods below `PERIOD` pixels;
-- `border_share`: share of its mass in the outer `BORDER` of the side, which is 19 % of the area.
+- `border_share`: share of its mass in the outer `maps.BORDER` of the side (19 % of the area).
 
 Of the superpixels that LIME and KernelSHAP hide, with explainer "superpixels" (`fit`):
 `boundary_recall`, `boundary_chance`, `undersegmentation`, `best_iou`.
@@ -22,12 +22,11 @@ from skimage.segmentation import find_boundaries
 from xaiutils.analyses.faithfulness import raw_maps, superpixel_counts
 from xaiutils.explainers import EXPLAINERS, saliency
 from xaiutils.explainers.superpixels import slic_labels
-from xaiutils.maps import is_flat
+from xaiutils.maps import border_share, is_flat
 from xaiutils.study import Study
 
 COLUMNS = ["sample", "explainer", "metric", "value"]
 VERSION = 1
-BORDER = 0.05
 PERIOD = 8  # pixels: finer than any part of an object at 224 px
 TOLERANCE = 2  # pixels, the usual one for boundary recall
 STRIDE = 8  # where the study has no Occlusion
@@ -117,13 +116,6 @@ def high_frequency(map: np.ndarray, period: float = PERIOD) -> float:
     power = np.abs(np.fft.fft2(centred)) ** 2
     frequency = np.hypot(np.fft.fftfreq(len(map))[:, None], np.fft.fftfreq(map.shape[1]))
     return float(power[frequency > 1 / period].sum() / power.sum())
-
-
-def border_share(map: np.ndarray, share: float = BORDER) -> float:
-    """Share of the map's mass within `share` of the side from any border."""
-    band = max(round(share * len(map)), 1)
-    inner = map[band:-band, band:-band]
-    return float(1 - inner.sum() / map.sum())
 
 
 def superpixel_fit(study: Study, id: str, count: int) -> dict[str, float]:

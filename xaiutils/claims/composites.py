@@ -4,15 +4,17 @@ Photographs show that a trained segmenter labels context; composites show whethe
 classifier is the reason, because the same heads exist without it. Intervals are over objects.
 """
 
+from collections.abc import Iterable
+
 import pandas as pd
 
 from xaiutils.claims.finding import Finding, judge, mean_finding
 from xaiutils.cutouts.stored import CutoutStudy, open_cutouts
 from xaiutils.errors import InputError, UnusableFile
+from xaiutils.maps import BORDER
 from xaiutils.statistics import FEWEST
 
-BORDER = 0.05  # of the side, as in `analyses.texture`
-BAND = 1 - (1 - 2 * BORDER) ** 2  # its share of the area
+BAND = 1 - (1 - 2 * BORDER) ** 2  # share of the area that is within BORDER of a side
 COLUMNS = ["id", "claim", "quantity", "estimate", "low", "high", "n", "verdict", "reason"]
 
 
@@ -54,13 +56,15 @@ def empty_borders(study: CutoutStudy) -> list[Finding]:
 EVIDENCE = {"C21": inherited, "C33": empty_borders}
 
 
-def controlled(study: CutoutStudy | None = None) -> pd.DataFrame:
+def controlled(
+    study: CutoutStudy | None = None, ids: Iterable[str] = tuple(EVIDENCE)
+) -> pd.DataFrame:
     """One row a claim that composites decide: the columns of `COLUMNS`; no rows without a study."""
     from xaiutils.claims import claims
 
     try:
         study = study or open_cutouts()
-        found = {id: evidence(study) for id, evidence in EVIDENCE.items()}
+        found = {id: EVIDENCE[id](study) for id in ids}
     except UnusableFile:
         raise
     except InputError:  # not measured, or without the costly parts yet
@@ -84,8 +88,7 @@ def _row(id: str, claim: str, findings: list[Finding]) -> list:
 
 def on_composites(id: str) -> list[str]:
     """What the stored composites say of a claim, for the reason in another study's ledger."""
-    table = controlled() if id in EVIDENCE else pd.DataFrame(columns=COLUMNS)
     return [
         f"on composites (notebook 5) {row.verdict}: {row.reason}"
-        for row in table[table["id"] == id].itertuples()
+        for row in controlled(ids={id} & set(EVIDENCE)).itertuples()
     ]

@@ -14,14 +14,13 @@ from pathlib import Path
 import numpy as np
 import pandas as pd
 
-from xaiutils.analyses.texture import border_share
 from xaiutils.classifiers import FrozenClassifier
 from xaiutils.cutouts.plans import Rendered, render, stream
 from xaiutils.cutouts.recognise import softmax
 from xaiutils.cutouts.sources import Library
 from xaiutils.evaluation import to_image
 from xaiutils.explainers import Explainer, Query, make_explainer, saliency
-from xaiutils.maps import otsu, threshold
+from xaiutils.maps import border_share, otsu, threshold
 from xaiutils.metrics.localisation import coverage, iou, pointing_game, relevance_mass, spill
 from xaiutils.store import digest, read_json, write_json
 
