@@ -130,11 +130,11 @@ def test_wide_table_puts_cues_in_order():
 def test_interval_of_a_mean_is_that_of_the_other_bootstrap():
     x = np.random.default_rng(0).normal(size=40)
     _, low, high = mean_interval(x)
-    found = interval_over(40, lambda draw: x[draw].mean(), resamples=4000)
+    found = interval_over(40, lambda draws: x[draws].mean(axis=1), resamples=4000)
     assert found == pytest.approx((low, high), abs=0.03)
-    assert interval_over(40, lambda draw: 1.0) == (1, 1)
-    assert np.isnan(interval_over(2, lambda draw: 1.0)).all()
-    assert np.isnan(interval_over(9, lambda draw: np.nan)).all()
+    assert interval_over(40, lambda draws: np.ones(len(draws))) == (1, 1)
+    assert np.isnan(interval_over(2, lambda draws: np.ones(len(draws)))).all()
+    assert np.isnan(interval_over(9, lambda draws: np.full(len(draws), np.nan))).all()
 
 
 def test_measures_that_order_alike_and_in_reverse():

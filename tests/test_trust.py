@@ -6,6 +6,7 @@ import matplotlib
 import numpy as np
 import pandas as pd
 import pytest
+from sklearn.metrics import roc_auc_score
 
 matplotlib.use("Agg")
 import matplotlib.pyplot as plt
@@ -50,6 +51,12 @@ def test_a_constant_score_has_the_mean_risk():
     assert trust.excess([1, 1, 1, 1], iou) == pytest.approx(1)
     assert trust.excess([-0.9, -0.1, -0.5, 0], iou) > 1
     assert np.isnan(trust.excess([1, 2], [0.5, 0.5]))
+
+
+def test_auroc_is_that_of_scikit_learn_with_ties():
+    rng = np.random.default_rng(0)
+    score, iou = rng.integers(0, 6, 60), rng.random(60)
+    assert trust.auroc(score, iou) == pytest.approx(roc_auc_score(iou > trust.GOOD, score))
 
 
 def test_auroc_by_hand():

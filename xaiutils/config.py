@@ -14,7 +14,7 @@ from xaiutils.explainers import EXPLAINERS, PRESETS, Explainer, make_explainer
 from xaiutils.fusion import FUSIONS
 from xaiutils.names import CLASSIFIER_TITLES, in_order
 from xaiutils.prompting import PROMPTINGS
-from xaiutils.segmenters import REGISTRY
+from xaiutils.segmenters import REGISTRY, Segmenter, load_segmenter
 
 # Raised when a change in the code changes what units or tables hold: older ones are recomputed.
 SCHEMA = 1
@@ -157,6 +157,22 @@ def dataset_of(config: StudyConfig) -> Dataset:
     return load_dataset(
         config.dataset, config.root, config.split, reading=config.reading, logit=config.logit
     )
+
+
+def segmenter_of(config: StudyConfig, name: str) -> Segmenter:
+    """A segmenter as the study asks for it, loaded."""
+    options = {"embedded_sam": {"runtime": config.sam_runtime}, "sam2": sam2_options(config)}
+    return load_segmenter(name, **options.get(name, {}))
+
+
+def sam2_options(config: StudyConfig) -> dict[str, object]:
+    """The arguments of Sam2Segmenter."""
+    return {
+        "model": config.sam2_model,
+        "checkpoint": config.sam2_checkpoint,
+        "device": config.device,
+        "apply_postprocessing": config.sam2_postprocessing,
+    }
 
 
 def stream(seed: int, *names: str) -> np.random.Generator:

@@ -5,10 +5,10 @@ servers. Here they are left out: formulas become MathML, which browsers draw by 
 widgets show as the text that stands beside them.
 """
 
-import base64
-import io
 import re
+from base64 import b64decode, b64encode
 from copy import deepcopy
+from io import BytesIO
 from pathlib import Path
 
 from bs4 import BeautifulSoup
@@ -18,11 +18,15 @@ from nbconvert.filters.markdown_mistune import IPythonRenderer, MarkdownWithMath
 from nbformat import NotebookNode
 from PIL import Image
 
+from xaiutils.report import LARGE, jpeg, on_white
+
 # nbconvert's, and the caption as alt text
 IMAGE = """
 <div class="jp-RenderedImage jp-OutputArea-output">
 <img src="data:image/png;base64,{{ output.data['image/png'] | escape_html }}"
-alt="{{ cell.metadata.get('alt', '') | escape_html }}"></div>
+alt="{{ cell.metadata.get('alt', '') | escape_html }}"
+{%- if output.metadata.get('image/png', {}).width %}
+width="{{ output.metadata['image/png'].width }}"{% endif %}></div>
 """
 TEMPLATE = """{% extends 'lab/index.html.j2' %}
 {% block html_head_js %}{% endblock %}
@@ -32,7 +36,6 @@ TEMPLATE = """{% extends 'lab/index.html.j2' %}
 {% block data_png scoped %}IMAGE{% endblock %}
 {% block data_jpg scoped %}IMAGE{% endblock %}
 """.replace("IMAGE", IMAGE, 1).replace("IMAGE", IMAGE.replace("png", "jpeg"))
-LARGE = 250_000  # characters of base64; drawings stay far below, photographs above
 WIDGET = "application/vnd.jupyter.widget-view+json"
 MATHML = "http://www.w3.org/1998/Math/MathML"
 # where a page can make the browser fetch something without a click
@@ -80,7 +83,7 @@ def _for_pages(notebook: NotebookNode) -> NotebookNode:
         for output in cell.get("outputs", []):
             data = output.get("data", {})
             data.pop(WIDGET, None)
-            if len(data.get("image/png", "")) > LARGE:
+            if len(data.get("image/png", "")) > LARGE * 4 / 3:  # base64
                 data["image/jpeg"] = _jpeg(data.pop("image/png"))
     return notebook
 
@@ -93,13 +96,8 @@ def _caption_after(cells: list[NotebookNode]) -> str:
 
 
 def _jpeg(png: str) -> str:
-    """A base64 PNG as base64 JPEG on white; full colour resolution, so that text stays sharp."""
-    picture = Image.open(io.BytesIO(base64.b64decode(png))).convert("RGBA")
-    page = Image.new("RGB", picture.size, "white")
-    page.paste(picture, mask=picture.getchannel("A"))
-    stream = io.BytesIO()
-    page.save(stream, "JPEG", quality=78, subsampling=0)
-    return base64.b64encode(stream.getvalue()).decode()
+    """A base64 PNG as base64 JPEG on white."""
+    return b64encode(jpeg(on_white(Image.open(BytesIO(b64decode(png)))))).decode()
 
 
 def remote_sources(html: str) -> list[str]:

@@ -11,14 +11,20 @@ from collections.abc import Callable
 from contextlib import suppress
 from pathlib import Path
 
+import matplotlib.pyplot as plt
 import pandas as pd
+import PIL.Image
+from IPython.display import Image, display
 from matplotlib.figure import Figure
-from PIL import Image
+from matplotlib.transforms import Bbox
 
 from xaiutils.errors import InputError
 
 FIGURES = Path(__file__).resolve().parents[1] / "figures"
 DPI = 150
+SCREEN = 120  # dots an inch at which a notebook shows a figure; screens of high resolution use all
+PAD = 0.1  # inches of white around what is drawn
+LARGE = 190_000  # bytes of PNG; drawings stay far below, photographs above
 # no dates and no versions: they would make every run's files differ
 UNDATED = {"CreationDate": None, "Creator": None, "Producer": None}
 
@@ -42,25 +48,55 @@ def output_folder(study_name: str, figures: str | Path = "") -> Path:
 def save_figure(fig: Figure, folder: str | Path, name: str) -> None:
     """Write <name>.png (150 dpi) and <name>.pdf, trimmed to what is drawn.
 
-    The figure stays open, so that a notebook shows it once, below the cell that drew it.
+    Where the notebook shows figures inline, it shows that very PNG, at once, and the figure is
+    closed: otherwise it would be drawn again. Elsewhere the figure stays open. What is laid out
+    automatically is laid out once, for both files.
     """
+    fig.set_dpi(DPI)
+    fig.draw_without_rendering()
+    fig.set_layout_engine("none")
+    page = fig.get_tightbbox().padded(PAD)
 
-    def pdf(path: str) -> None:
-        fig.savefig(path, format="pdf", dpi=DPI, bbox_inches="tight", metadata=UNDATED)
+    def pdf(path: str | Path) -> None:
+        fig.savefig(path, format="pdf", dpi=DPI, bbox_inches=page, metadata=UNDATED)
 
-    _write(folder, f"{name}.png", lambda path: _save_png(fig, path))
+    picture = _drawn(fig, page)
+    png = io.BytesIO()
+    picture.save(png, "PNG", dpi=(DPI, DPI))
+    _write(folder, f"{name}.png", lambda path: path.write_bytes(png.getvalue()))
     _write(folder, f"{name}.pdf", pdf)
+    if "inline" in plt.get_backend():
+        plt.close(fig)
+        _show(picture, png.getvalue())
 
 
-def _save_png(fig: Figure, path: str | Path) -> None:
+def _drawn(fig: Figure, page: Bbox) -> PIL.Image.Image:
     """On white and without matplotlib's alpha channel, which costs a tenth of the file."""
     stream = io.BytesIO()
-    quick = {"compress_level": 1}  # written again below
-    fig.savefig(stream, format="png", dpi=DPI, bbox_inches="tight", pil_kwargs=quick)
-    drawn = Image.open(stream)
-    page = Image.new("RGB", drawn.size, "white")
-    page.paste(drawn, mask=drawn.getchannel("A"))
-    page.save(path, "PNG", dpi=(DPI, DPI))
+    raw = {"compress_level": 0}  # read at once
+    fig.savefig(stream, format="png", dpi=DPI, bbox_inches=page, pil_kwargs=raw)
+    return on_white(PIL.Image.open(stream))
+
+
+def _show(picture: PIL.Image.Image, png: bytes) -> None:
+    """In the cell's output, photographs as JPEG: their PNG would fill the notebook."""
+    large = len(png) > LARGE
+    data, kind = (jpeg(picture), "jpeg") if large else (png, "png")
+    display(Image(data, format=kind, width=round(picture.width * SCREEN / DPI)))
+
+
+def on_white(picture: PIL.Image.Image) -> PIL.Image.Image:
+    """The picture without an alpha channel."""
+    page = PIL.Image.new("RGB", picture.size, "white")
+    page.paste(picture, mask=picture.convert("RGBA").getchannel("A"))
+    return page
+
+
+def jpeg(picture: PIL.Image.Image) -> bytes:
+    """A JPEG of full colour resolution, so that text stays sharp: a tenth of a photograph's PNG."""
+    stream = io.BytesIO()
+    picture.save(stream, "JPEG", quality=80, subsampling=0)
+    return stream.getvalue()
 
 
 def save_table(df: pd.DataFrame, folder: str | Path, name: str) -> pd.DataFrame:

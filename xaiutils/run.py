@@ -13,14 +13,22 @@ from tqdm.auto import tqdm
 
 from xaiutils import __version__
 from xaiutils.classifiers import HUB, FrozenClassifier, Passes, load_classifier
-from xaiutils.config import EVALUATION_SCHEMA, SCHEMA, TABLES, StudyConfig, stream
+from xaiutils.config import (
+    EVALUATION_SCHEMA,
+    SCHEMA,
+    TABLES,
+    StudyConfig,
+    sam2_options,
+    segmenter_of,
+    stream,
+)
 from xaiutils.datasets import Dataset, Sample
 from xaiutils.datasets.base import as_text
 from xaiutils.errors import InputError, WriteError
 from xaiutils.evaluation import Evaluation, evaluate
 from xaiutils.explainers import Explainer, Query, describe, saliency
 from xaiutils.probe import Probe, find_probe, with_probe
-from xaiutils.segmenters import Segmenter, load_segmenter
+from xaiutils.segmenters import Segmenter
 from xaiutils.statistics import summary
 from xaiutils.store import (
     alone,
@@ -66,22 +74,6 @@ def skipped_rows(dataset: Dataset) -> list[dict]:
     ]
 
 
-def load_for(config: StudyConfig, name: str) -> Segmenter:
-    """A segmenter as the study asks for it."""
-    options = {"embedded_sam": {"runtime": config.sam_runtime}, "sam2": sam2_options(config)}
-    return load_segmenter(name, **options.get(name, {}))
-
-
-def sam2_options(config: StudyConfig) -> dict[str, object]:
-    """The arguments of Sam2Segmenter."""
-    return {
-        "model": config.sam2_model,
-        "checkpoint": config.sam2_checkpoint,
-        "device": config.device,
-        "apply_postprocessing": config.sam2_postprocessing,
-    }
-
-
 def chosen_class(sample: Sample, probabilities: np.ndarray) -> int:
     """The class that is explained: the sample's own, the likeliest candidate, or the top-1."""
     if sample.target is not None:
@@ -124,7 +116,7 @@ class Run:
 
     @cached_property
     def segmenters(self) -> dict[str, Segmenter]:
-        return {name: load_for(self.config, name) for name in self.config.segmenters}
+        return {name: segmenter_of(self.config, name) for name in self.config.segmenters}
 
     def collect(self, ids: Sequence[str], bar) -> tuple[dict[str, list[dict]], dict[str, dict]]:
         """The rows of every table for some samples, and the unit files of each sample."""

@@ -9,6 +9,7 @@ from scipy.stats import bootstrap
 LEVEL = 0.95
 FEWEST = 30  # images; fewer show a direction at most, and decide no claim
 RESAMPLES = 2000
+BLOCK = 20_000  # indices drawn at once: enough to be fast, few enough for any number of images
 
 
 def mean_interval(values, level: float = LEVEL) -> tuple[float, float, float]:
@@ -32,21 +33,36 @@ def mean_interval(values, level: float = LEVEL) -> tuple[float, float, float]:
     return float(x.mean()), float(found.low), float(found.high)
 
 
+def mean_defined(values: np.ndarray, axis: int = -1) -> np.ndarray:
+    """The means along an axis of what is finite; NaN where nothing is."""
+    defined = np.isfinite(values)
+    total = np.where(defined, values, 0).sum(axis=axis)
+    size = defined.sum(axis=axis)
+    return np.divide(total, size, out=np.full(size.shape, np.nan), where=size > 0)
+
+
 def interval_over(
-    n: int, estimate: Callable[[np.ndarray], float], resamples: int = 1000, level: float = LEVEL
+    n: int,
+    estimate: Callable[[np.ndarray], np.ndarray],
+    resamples: int = 1000,
+    level: float = LEVEL,
 ) -> tuple[float, float]:
     """(low, high): percentile bootstrap of any estimate over n images.
 
-    `estimate` takes the indices (n,) of a draw with replacement. Draws in which it is NaN are left
-    out. Seeded; NaN below three images or where no draw is defined.
+    `estimate` takes draws with replacement, indices (B, n), and gives a value each, (B,), NaN where
+    it is undefined: these draws are left out. Seeded; NaN below three images or where no draw is
+    defined.
     """
-    return percentiles([estimate(draw) for draw in draws(n, resamples)], level)
+    drawn = draws(n, resamples)
+    step = max(BLOCK // max(n, 1), 1)
+    found = [estimate(drawn[i : i + step]) for i in range(0, len(drawn), step)]
+    return percentiles(np.concatenate(found) if found else [], level)
 
 
-def draws(n: int, resamples: int = 1000) -> list[np.ndarray]:
-    """Seeded draws with replacement of n images, (n,) indices each; none below three images."""
+def draws(n: int, resamples: int = 1000) -> np.ndarray:
+    """(B, n) indices: seeded draws with replacement of n images; (0, n) below three images."""
     rng = np.random.default_rng(0)
-    return [rng.integers(n, size=n) for _ in range(resamples)] if n >= 3 else []
+    return rng.integers(n, size=(resamples if n >= 3 else 0, n))
 
 
 def percentiles(found: Sequence[float], level: float = LEVEL) -> tuple[float, float]:

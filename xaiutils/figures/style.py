@@ -29,8 +29,6 @@ RC = {
     "figure.titlesize": 11,
     "figure.titleweight": "bold",
     "legend.frameon": False,
-    "savefig.facecolor": "white",
-    "pdf.fonttype": 42,  # text stays text
 }
 
 
@@ -46,7 +44,7 @@ def style() -> Iterator[None]:
 def fine_enough(ax: Axes, shape: tuple[int, int]) -> tuple[int, int]:
     """(width, height) px, at most `shape`'s: 300 dots an inch of the panel, for print and screen.
 
-    What is larger costs each rendering (a notebook has three) and is seen by nobody.
+    What is larger costs each rendering (PNG and PDF) and is seen by nobody.
     """
     inches = max(ax.get_window_extent().size) / ax.figure.dpi
     scale = min(1.0, 300 * inches / max(shape))

@@ -6,7 +6,7 @@ from scipy.cluster.hierarchy import linkage
 from scipy.spatial.distance import squareform
 
 from xaiutils.names import in_order, title
-from xaiutils.sections.correlation import mean_of_columns, spearman
+from xaiutils.sections.correlation import reading
 from xaiutils.sections.cues import singles
 from xaiutils.sections.failure_modes import effective_area
 from xaiutils.sections.words import quote, signed, signed_interval
@@ -236,23 +236,14 @@ def trust_correlations(table: pd.DataFrame) -> pd.DataFrame:
     explainers apart does well there. "within an explainer" ranks photographs: the mean over the
     explainers of each one's own correlation. Intervals: images drawn again.
     """
+    levels = {"all maps": "pooled", "within an explainer": "across images"}
     rows = []
     for signal in ("effective_area", "agreement"):
-        for level in ("all maps", "within an explainer"):
-            wide = table.pivot(index="sample", columns="cue", values=[signal, "iou"])
-            x, y = wide[signal].to_numpy(float), wide["iou"].to_numpy(float)
-            rng = np.random.default_rng(0)
-            draws = [rng.integers(len(x), size=len(x)) for _ in range(500)]
-            rho = [_rho(x[i], y[i], level) for i in [np.arange(len(x)), *draws]]
-            known = np.isfinite(rho[1:]).any() and len(x) > 2
-            low, high = np.nanpercentile(rho[1:], [2.5, 97.5]) if known else (np.nan, np.nan)
-            rows.append([signal, level, rho[0], low, high, len(x)])
+        wide = table.pivot(index="sample", columns="cue", values=[signal, "iou"])
+        x, y = wide[signal].to_numpy(float), wide["iou"].to_numpy(float)
+        for level in levels:
+            rows.append([signal, level, *reading(levels[level], x, y, 500), len(x)])
     return pd.DataFrame(rows, columns=["signal", "level", "mean", "low", "high", "n"])
-
-
-def _rho(x: np.ndarray, y: np.ndarray, level: str) -> float:
-    """Spearman's rho of (images, explainers) arrays: pooled, or the mean over columns."""
-    return spearman(x, y) if level == "all maps" else mean_of_columns(x, y)
 
 
 def trust_title(found: pd.DataFrame) -> str:

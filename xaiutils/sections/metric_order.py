@@ -10,7 +10,7 @@ from xaiutils.explainers import EXPLAINERS
 from xaiutils.names import in_order, title
 from xaiutils.sections.correlation import spearman_rows
 from xaiutils.sections.words import count, estimate
-from xaiutils.statistics import draws, percentiles
+from xaiutils.statistics import draws, mean_defined, percentiles
 
 # measure -> (table, metric, sign that makes high good)
 MEASURES = {
@@ -46,21 +46,14 @@ def metric_correlations(values: Mapping[str, pd.DataFrame]) -> pd.DataFrame:
     samples = sorted(set.intersection(*(set(wide.index) for wide in values.values())))
     cues = in_order(set.intersection(*(set(wide.columns) for wide in values.values())))
     arrays = {name: wide.loc[samples, cues].to_numpy(float) for name, wide in values.items()}
-    drawn = [np.arange(len(samples)), *draws(len(samples))]
-    means = {name: np.array([_means(a[draw]) for draw in drawn]) for name, a in arrays.items()}
+    n = len(samples)
+    drawn = np.vstack([np.arange(n)[None], draws(n)])
+    means = {name: mean_defined(values[drawn], axis=1) for name, values in arrays.items()}
     for i, a in enumerate(names):
         for b in names[i + 1 :]:
             rho = spearman_rows(means[a], means[b])
-            rows.append([a, b, len(samples), len(cues), rho[0], *percentiles(rho[1:])])
+            rows.append([a, b, n, len(cues), rho[0], *percentiles(rho[1:])])
     return pd.DataFrame(rows, columns=["a", "b", "n", "k", "rho", "low", "high"])
-
-
-def _means(values: np.ndarray) -> np.ndarray:
-    """Means of the columns over what is defined; NaN for a column without any."""
-    defined = np.isfinite(values)
-    total = np.where(defined, values, 0).sum(axis=0)
-    size = defined.sum(axis=0)
-    return np.divide(total, size, out=np.full(len(size), np.nan), where=size > 0)
 
 
 def pair(table: pd.DataFrame, a: str, b: str) -> pd.Series | None:

@@ -9,7 +9,7 @@ import pandas as pd
 from xaiutils.names import title
 from xaiutils.sections.trained import NOT_MEASURED
 from xaiutils.sections.words import estimate
-from xaiutils.statistics import interval_over, summary
+from xaiutils.statistics import interval_over, mean_defined, summary
 
 DEFAULTS = {
     "threshold": "Otsu",
@@ -56,11 +56,12 @@ def sweep_ranges(table: pd.DataFrame) -> pd.DataFrame:
 
 def _interval(values: np.ndarray) -> tuple[float, float]:
     """Bootstrap over images (rows) of the range of the columns' means, undefined left out."""
-    values = np.ma.masked_invalid(values)
 
-    def spread(draw: np.ndarray) -> float:
-        means = values[draw].mean(axis=0).compressed()
-        return float(np.ptp(means)) if len(means) else float("nan")
+    def spread(draws: np.ndarray) -> np.ndarray:
+        means = mean_defined(values[draws], axis=1)
+        defined = np.isfinite(means)
+        high, low = np.where(defined, means, -np.inf), np.where(defined, means, np.inf)
+        return np.where(defined.any(axis=1), high.max(axis=1) - low.min(axis=1), np.nan)
 
     return interval_over(len(values), spread)
 

@@ -2,9 +2,8 @@
 
 import numpy as np
 import pandas as pd
-from scipy.stats import rankdata
 
-from xaiutils.metrics.agreement import ranks
+from xaiutils.sections.correlation import spearman_rows
 from xaiutils.sections.published import METHODS, not_comparable, published
 from xaiutils.sections.words import quote, signed
 from xaiutils.statistics import LEVEL, RESAMPLES, summary
@@ -127,20 +126,12 @@ def _rank_interval(values: np.ndarray, printed: pd.Series, resamples: int):
     counts = np.vstack([np.ones(n), rng.multinomial(n, np.full(n, 1 / n), resamples)])
     defined = np.isfinite(values)
     means = (counts @ np.where(defined, values, 0)) / np.maximum(counts @ defined, 1e-12)
-    rho = _correlation(rankdata(means, axis=1), ranks(printed.to_numpy(float)))
+    rho = spearman_rows(means, printed.to_numpy(float))
     if n < 2 or not np.isfinite(rho[1:]).any():
         return float(rho[0]), float("nan"), float("nan")
     tail = 50 * (1 - LEVEL)
     low, high = np.nanpercentile(rho[1:], [tail, 100 - tail])
     return float(rho[0]), float(low), float(high)
-
-
-def _correlation(rows: np.ndarray, column: np.ndarray) -> np.ndarray:
-    """Pearson correlation of each row (R, K) with a column (K,); NaN for a row without spread."""
-    rows = rows - rows.mean(axis=1, keepdims=True)
-    column = column - column.mean()
-    norm = np.linalg.norm(rows, axis=1) * np.linalg.norm(column)
-    return np.divide(rows @ column, norm, where=norm > 0, out=np.full(len(rows), np.nan))
 
 
 def order_title(order: pd.DataFrame) -> str:

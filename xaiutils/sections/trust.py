@@ -8,9 +8,8 @@ images to trust it: the mean over the cues of each one's own value.
 import numpy as np
 import pandas as pd
 
-from xaiutils.sections.correlation import mean_of_columns, spearman
+from xaiutils.sections.correlation import reading
 from xaiutils.sections.words import number, quote, signed
-from xaiutils.statistics import interval_over
 from xaiutils.trust import (
     GOOD,
     SIGNALS,
@@ -24,7 +23,7 @@ from xaiutils.trust import (
     trust_of,
 )
 
-LEVELS = ("all pairs", "across images")
+LEVELS = {"all pairs": "pooled", "across images": "across images"}  # -> reading of correlation
 COMBINED = {"combination": "combination, cross-validated"}
 CHECKED = 0.25  # the share of the images that a human has time for
 
@@ -64,11 +63,11 @@ def _rows(table: pd.DataFrame, target: str, score: str, draws: int) -> list[list
     use = np.isfinite(x).any(axis=0)  # a fusion has no weight of its own
     x, y = x[:, use], y[:, use]
     rows = []
-    for level, rho in zip(LEVELS, (spearman, mean_of_columns)):
-        low, high = interval_over(len(x), lambda draw, rho=rho: rho(x[draw], y[draw]), draws)
+    for level in LEVELS:
+        rho = reading(LEVELS[level], x, y, draws)
         values = [_at(level, measure, x, y) for measure in (auroc, excess)]
         n = int((np.isfinite(x) & np.isfinite(y)).any(axis=1).sum())
-        rows.append([target, score, level, n, rho(x, y), low, high, *values])
+        rows.append([target, score, level, n, *rho, *values])
     return rows
 
 
