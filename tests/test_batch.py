@@ -165,9 +165,9 @@ def test_a_time_out_stops_the_kernel_at_once(tmp_path, out):
     marker = tmp_path / "pid"
     code = f"import os, time\nopen({str(marker)!r}, 'w').write(str(os.getpid()))\ntime.sleep(600)"
     start = time.monotonic()
-    outcome = run(write(tmp_path, "sleeps", code), out, timeout=8)
-    assert outcome.reason == "stopped after the time limit of 8 s"
-    assert time.monotonic() - start < 20
+    outcome = run(write(tmp_path, "sleeps", code), out, timeout=15)
+    assert outcome.reason == "stopped after the time limit of 15 s"
+    assert time.monotonic() - start < 27
     assert not psutil.pid_exists(int(marker.read_text()))
     assert kernels_below(os.getpid()) == []
     assert (out / "notebooks" / "sleeps.ipynb").exists()

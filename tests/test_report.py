@@ -1,6 +1,7 @@
 """Figures and tables on disk."""
 
 import os
+import re
 
 import matplotlib.pyplot as plt
 import numpy as np
@@ -46,6 +47,37 @@ def test_a_figure_becomes_png_and_pdf(fig, tmp_path):
         assert 400 < image.width < 600 and 300 < image.height < 450
     assert (tmp_path / "f.pdf").read_bytes().startswith(b"%PDF")
     assert plt.fignum_exists(fig.number)
+
+
+def test_a_notebook_shows_the_file_itself_and_closes_the_figure(fig, tmp_path, monkeypatch):
+    shown = []
+    monkeypatch.setattr(report.plt, "get_backend", lambda: "inline")
+    monkeypatch.setattr(report, "display", shown.append)
+    save_figure(fig, tmp_path, "drawing")
+    assert not plt.fignum_exists(fig.number)
+    (image,) = shown
+    assert image.format == "png" and image.data == (tmp_path / "drawing.png").read_bytes()
+    with Image.open(tmp_path / "drawing.png") as picture:
+        assert image.width == round(picture.width * 120 / 150)
+
+    noise = np.random.default_rng(0).random((600, 800, 3))
+    photo, ax = plt.subplots(figsize=(6, 4))
+    ax.imshow(noise)
+    save_figure(photo, tmp_path, "photo")
+    assert shown[1].format == "jpeg"
+    size = (tmp_path / "photo.png").stat().st_size
+    assert size > report.LARGE and len(shown[1].data) < size
+
+
+def test_png_and_pdf_have_one_layout(tmp_path):
+    fig, ax = plt.subplots(figsize=(4, 3), layout="constrained")
+    ax.set(title="a title", xlabel="x")
+    save_figure(fig, tmp_path, "f")
+    with Image.open(tmp_path / "f.png") as image:
+        inches = np.array(image.size) / 150
+    found = re.search(rb"/MediaBox \[ 0 0 ([\d.]+) ([\d.]+) \]", (tmp_path / "f.pdf").read_bytes())
+    assert np.array(found.groups(), float) / 72 == pytest.approx(inches, abs=0.02)
+    plt.close(fig)
 
 
 def test_equal_figures_give_equal_bytes(fig, tmp_path):
@@ -100,11 +132,12 @@ def test_a_missing_folder_is_named(fig, tmp_path):
 def test_a_failed_write_leaves_the_old_file_and_no_other(fig, tmp_path, monkeypatch):
     (tmp_path / "f.png").write_bytes(b"old")
 
-    def savefig(stream, **options):
-        stream.write(b"half")
+    def write_bytes(path, data):
+        with path.open("wb") as stream:
+            stream.write(data[: len(data) // 2])
         raise OSError(28, "No space left on device")
 
-    monkeypatch.setattr(fig, "savefig", savefig)
+    monkeypatch.setattr(report.Path, "write_bytes", write_bytes)
     with pytest.raises(InputError, match="No space left on device"):
         save_figure(fig, tmp_path, "f")
     assert [path.name for path in tmp_path.iterdir()] == ["f.png"]

@@ -26,7 +26,7 @@ from xaiutils.errors import InputError
 from xaiutils.maps import threshold
 from xaiutils.names import COLOURS
 from xaiutils.pages import to_html
-from xaiutils.segmenters import Prediction, Segmenter
+from xaiutils.segmenters import Prediction, Segmenter, load_segmenter
 from xaiutils.site import gallery, notebooks, numbers, pictures, reference
 from xaiutils.site.shell import Entry, Shell, decimals
 from xaiutils.study import StudyConfig, run_study
@@ -49,6 +49,11 @@ class Disc(Segmenter):
 
     def _prepare(self, image):
         pass
+
+
+def with_disc(name: str, **options) -> Segmenter:
+    """A disc in place of a SAM, the other segmenters as they are."""
+    return Disc() if "sam" in name else load_segmenter(name)
 
 
 def write_images(root: Path) -> None:
@@ -104,13 +109,10 @@ def studies(tmp_path_factory):
         promptings=("dual",),
         segmenters=("embedded_sam", "threshold"),
     )
-    load = run.load_segmenter
     with pytest.MonkeyPatch.context() as patch:
         patch.setenv("XAIUTILS_STUDIES", str(home / "studies"))
         patch.setattr(run, "load_classifier", lambda name, precision: toy)
-        patch.setattr(
-            run, "load_segmenter", lambda name, **o: Disc() if "sam" in name else load(name)
-        )
+        patch.setattr("xaiutils.config.load_segmenter", with_disc)
         study = run_study(config, progress=False)
         untested().to_csv(study.folder / "claims.csv", index=False)
         stored = home / "studies" / "stored"

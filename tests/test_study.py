@@ -93,7 +93,7 @@ def test_a_second_run_computes_nothing(config, monkeypatch):
     first = run_study(config, progress=False)
     before = units(first)
     monkeypatch.setattr(run, "load_classifier", None)  # calling it would fail
-    monkeypatch.setattr(run, "load_segmenter", None)
+    monkeypatch.setattr("xaiutils.config.load_segmenter", None)
     second = run_study(config, progress=False)
     assert units(second) == before
     assert_equal_tables(tables(first), tables(second))

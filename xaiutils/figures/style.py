@@ -51,16 +51,20 @@ def fine_enough(ax: Axes, shape: tuple[int, int]) -> tuple[int, int]:
     return max(round(scale * shape[1]), 1), max(round(scale * shape[0]), 1)
 
 
-def show(ax: Axes, image: np.ndarray) -> None:
-    """An image (H, W, 3 or 4) uint8 in its own pixel coordinates."""
-    height, width = image.shape[:2]
-    small = cv2.resize(image, fine_enough(ax, (height, width)), interpolation=cv2.INTER_AREA)
-    ax.imshow(small, extent=(-0.5, width - 0.5, height - 0.5, -0.5))
+def fit(ax: Axes, image: np.ndarray) -> np.ndarray:
+    """An image or map (H, W, ...) no finer than `fine_enough`."""
+    return cv2.resize(image, fine_enough(ax, image.shape[:2]), interpolation=cv2.INTER_AREA)
 
 
-def picture(ax: Axes, image: np.ndarray) -> None:
-    """An image (H, W, 3) without axes."""
-    show(ax, image)
+def show(ax: Axes, image: np.ndarray, shape: tuple[int, int] | None = None) -> None:
+    """An image (h, w, 3 or 4) uint8 in the pixel coordinates of its (H, W), default its own."""
+    height, width = shape or image.shape[:2]
+    ax.imshow(fit(ax, image), extent=(-0.5, width - 0.5, height - 0.5, -0.5))
+
+
+def picture(ax: Axes, image: np.ndarray, shape: tuple[int, int] | None = None) -> None:
+    """An image (h, w, 3) without axes, see `show`."""
+    show(ax, image, shape)
     ax.set(xticks=[], yticks=[])
     sns.despine(ax=ax, left=True, bottom=True)
 
@@ -69,10 +73,10 @@ def heat(
     ax: Axes, image: np.ndarray, map: np.ndarray, alpha: float = 0.6, dot: bool = True
 ) -> None:
     """A map (H, W) in [0, 1] over its image in grey; the red dot is the map's maximum."""
-    grey = np.repeat(image.mean(axis=2, keepdims=True), 3, axis=2)
+    grey = np.repeat(fit(ax, image).mean(axis=2, keepdims=True), 3, axis=2)
     flat = not np.isfinite(map).all()
-    colours = grey if flat else 255 * plt.get_cmap(MAP)(map)[..., :3]
-    picture(ax, ((1 - alpha) * grey + alpha * colours).astype(np.uint8))
+    colours = grey if flat else 255 * plt.get_cmap(MAP)(fit(ax, map))[..., :3]
+    picture(ax, ((1 - alpha) * grey + alpha * colours).astype(np.uint8), map.shape)
     if flat:
         ax.text(0.5, 0.5, "flat map", ha="center", va="center", transform=ax.transAxes)
         return
