@@ -1,7 +1,7 @@
 """How much a map moves when nothing that matters has changed: noise, seed, mild augmentation.
 
-Rows sample, explainer, metric, value; on the first `SAMPLES` images, since every number asks for
-several explanations. Explainers have the fast preset's settings whatever the study's are, and few
+Rows sample, explainer, metric, value; on the first `SAMPLES` images, as few as decide a claim, since
+every number asks for several explanations. Explainers have the fast preset's settings whatever the study's are, and few
 draws: the maximum over more draws would be higher.
 
 - `max_sensitivity`: over `DRAWS` disturbances of the network's input by 2 % of its range
@@ -30,7 +30,7 @@ from xaiutils.study import Study
 
 COLUMNS = ["sample", "explainer", "metric", "value"]
 VERSION = 1
-SAMPLES, SLOW_SAMPLES = 5, 1
+SAMPLES, SLOW_SAMPLES = 30, 1
 DRAWS, SEEDS = 2, 3
 RADIUS = 0.02
 BRIGHTER = 1.1
