@@ -1,8 +1,8 @@
 """How much a map moves when nothing that matters has changed: noise, seed, mild augmentation.
 
-Rows sample, explainer, metric, value; on the first `SAMPLES` images, as few as decide a claim, since
-every number asks for several explanations. Explainers have the fast preset's settings whatever the study's are, and few
-draws: the maximum over more draws would be higher.
+Rows sample, explainer, metric, value; on the first `SAMPLES` images, as few as decide a claim,
+since every number asks for several explanations. Explainers have the fast preset's settings
+whatever the study's are, and few draws: the maximum over more draws would be higher.
 
 - `max_sensitivity`: over `DRAWS` disturbances of the network's input by 2 % of its range
   (`metrics.stability`), of the raw map, with the explainer's own seed held fixed;
