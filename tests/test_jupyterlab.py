@@ -30,8 +30,6 @@ from xaiutils.study import open_study
 
 playwright = pytest.importorskip("playwright.sync_api", reason="playwright is not installed")
 
-pytestmark = pytest.mark.slow
-
 START = 180  # seconds: servers and kernels on a busy machine
 RUN = TIMEOUT  # a whole notebook
 SENTINEL = "--".join(["all", "cells", "ran"])  # never in a cell's source as it is printed
