@@ -8,8 +8,8 @@ import pytest
 import section_tables as given
 
 from xaiutils import claims
-from xaiutils.claims import Finding, judge, maps, proxy, training
-from xaiutils.claims.finding import mean_finding
+from xaiutils.claims import Finding, maps, proxy, training
+from xaiutils.claims.finding import judge, mean_finding
 from xaiutils.errors import InputError
 from xaiutils.study import StudyConfig
 
@@ -98,14 +98,14 @@ def test_few_images_show_a_direction_at_most(monkeypatch):
     row = claims.ledger(study(classifier="resnet50"), ["C01"]).iloc[0]
     assert row["verdict"] == "not tested here"
     assert row["reason"].startswith("n = 6, a direction at most: supported")
-    monkeypatch.setattr(claims, "FEWEST", 5)
+    monkeypatch.setattr("xaiutils.claims.finding.FEWEST", 5)
     row = claims.ledger(study(), ["C01"]).iloc[0]
     assert row["verdict"] == "supported" and row["estimate"] == pytest.approx(0.45)
     assert "EfficientNet-Lite0, not ResNet-50" in row["reason"]
 
 
 def test_what_cannot_be_decided_says_why(monkeypatch):
-    monkeypatch.setattr(claims, "FEWEST", 5)
+    monkeypatch.setattr("xaiutils.claims.finding.FEWEST", 5)
     table = claims.ledger(study(), ["C07", "C16", "C17", "C28"]).set_index("id")
     assert table.loc["C07", "reason"] == "this study has no table stability"
     assert table.loc["C16", "verdict"] == "not tested here"

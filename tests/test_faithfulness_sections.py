@@ -107,7 +107,7 @@ def test_stability_in_words_and_in_a_figure():
     assert "LIME changes most: max-sensitivity 1.51" in text
     assert "1 of 2 explainers change by more" in text and "LIME with another seed" in text
     assert "the seed does not matter: 1." in text and "Grad-CAM with another seed" not in text
-    assert "moves Grad-CAM by 6% and LIME by 151%" in said(draw.stability(stability(), ""))
+    assert "moves Grad-CAM by 6 % and LIME by 151 %" in said(draw.stability(stability(), ""))
 
 
 def test_randomisation_tells_which_maps_do_not_move():
@@ -135,7 +135,7 @@ def test_texture_names_the_claimed_explainers():
     assert "Occlusion, edges on Occlusion's grid: 0.90" in text
     assert "VarGrad, spectral power in periods below 8 pixels: 0.30" in text
     assert "Integrated Gradients 0.20" in text and "best union of whole superpixels" in text
-    assert "Occlusion is the finest: 90%" in said(draw.texture(table, ""))
+    assert "Occlusion is the finest: 90 %" in said(draw.texture(table, ""))
 
 
 def test_statistics_of_localisation_and_faithfulness():

@@ -159,7 +159,9 @@ def test_vote_table_and_its_figure(samples):
     assert table["precision"].tolist() == [0, 1, 1, 1]
     assert table["coverage"].tolist() == [1.0, 1.0, 0.64, 0.25]
     figure = draw.vote_precision(table, samples, "n = 1")
-    assert title_of(figure) == "On the object: 0% of the pixels with 0 votes, 100% of those with 3"
+    assert (
+        title_of(figure) == "On the object: 0 % of the pixels with 0 votes, 100 % of those with 3"
+    )
     assert any(np.allclose(line.get_ydata(), 0.3) for line in figure.axes[0].lines)
 
 
@@ -177,13 +179,13 @@ def test_vote_sentences_and_trend():
     )
     assert votes.vote_trend(table).tolist() == [1.0]
     said = votes.vote_sentences(table)
-    assert "with 0 votes, on the object: 10%, n = 1" in said
-    assert "at least 1 votes hold 60% of the object, those with all 2 hold 20%" in said
+    assert "with 0 votes, on the object: 10 %, n = 1" in said
+    assert "at least 1 votes hold 60 % of the object, those with all 2 hold 20 %" in said
 
 
 def test_vote_maps_show_how_much_all_mark():
     figure = draw.vote_maps(FakeStudy(), ["s0"])
-    said = "All 3 explainers mark the same 25% of the object, the mean of the 1 shown"
+    said = "All 3 explainers mark the same 25 % of the object, the mean of the 1 shown"
     assert " ".join(title_of(figure).split()) == said
 
 
@@ -205,12 +207,12 @@ def test_weights_by_photograph(weights):
     wide = disagreement.weight_table(weights)
     assert wide.to_numpy().tolist() == [[0.8, 0.2], [0.6, 0.4]]
     figure = draw.weight_map(weights, "n = 2")
-    assert title_of(figure) == "1 of 2 explainers hold 70% of the weight"
+    assert title_of(figure) == "1 of 2 explainers hold 70 % of the weight"
     np.testing.assert_allclose(figure.axes[0].images[0].get_array(), wide)
     said = disagreement.weight_sentences(weights)
     number = (1 / 0.68 + 1 / 0.52) / 2
     assert f"worth {number:.2f}" in said
-    assert "goes to Grad-CAM: together 70%" in said
+    assert "goes to Grad-CAM: together 70 %" in said
     assert "Grad-CAM: 0.60 to 0.80" in said
 
 

@@ -161,7 +161,7 @@ def test_overlap_draws_a_mean_a_cue_and_the_printed_range(localisation):
     box = left.patches[0]
     assert (box.get_x(), box.get_width()) == pytest.approx((0.4, 0.2))
     assert box.get_y() == pytest.approx(0.55)  # Score-CAM's row is 1
-    assert texts(figure)[0] == "From 20% (VarGrad) to 60% (Grad-CAM) of the object is marked"
+    assert texts(figure)[0] == "From 20 % (VarGrad) to 60 % (Grad-CAM) of the object is marked"
     assert len(right.lines) >= 4  # a rug for each
 
 
@@ -170,7 +170,7 @@ def test_overlap_sentences(localisation):
     assert "IoU 0.50 [0.40, 0.60], n = 3, inside the paper's 0.4–0.6" in said
     assert "Faster-Score-CAM minus Score-CAM on the same photographs: +0.10" in said
     assert "VarGrad minus Score-CAM on the same photographs: −0.30" in said
-    assert "VarGrad marks least of the object: coverage 20%" in said
+    assert "VarGrad marks least of the object: coverage 20 %" in said
 
 
 def test_spurious_marks_the_blind_choice(localisation, samples):
@@ -180,15 +180,15 @@ def test_spurious_marks_the_blind_choice(localisation, samples):
     missed = figure.axes[1].collections[1].get_offsets()[:, 0]
     np.testing.assert_allclose(missed, [0, 0, 0, 1])
     said = failure_modes.spurious_sentences(localisation, samples)
-    assert "blind choice of pixels would spill 70%" in said
-    assert "most often for VarGrad: 100% of n = 3 photographs" in said
+    assert "blind choice of pixels would spill 70 %" in said
+    assert "most often for VarGrad: 100 % of n = 3 photographs" in said
 
 
 def test_noise_sentences_order_the_maps(localisation):
     draw.noise(localisation, "n = 3")
     said = failure_modes.noise_sentences(localisation)
-    assert "most concentrated map is that of VarGrad: effective area 20%" in said
-    assert "that of Grad-CAM: 60%" in said
+    assert "most concentrated map is that of VarGrad: effective area 20 %" in said
+    assert "that of Grad-CAM: 60 %" in said
 
 
 def test_texture_title_names_the_finest_and_the_smoothest():

@@ -148,14 +148,14 @@ def test_planted_bias(bias):
     )
     found = cutouts.bias_regions(regions)
     said = cutouts.bias_sentence(accuracy, mass, found)
-    assert "100% of composites when" in said and "**0%** when it always" in said
+    assert "100 % of composites when" in said and "**0 %** when it always" in said
     assert "1 of 1 explainers clearly move mass to the ground: Grad-CAM +0.30" in said
     assert "Grad-CAM's seed from 0.30 [0.30, 0.30] to **0.60 [0.60, 0.60]**" in said
     assert "SAM's mask from it from 0.30 [0.30, 0.30] to **0.30" in said
     assert cutouts.bias_sentence(accuracy, mass, None) in said
     for table in (found, None):
         figure = draw.planted_bias(accuracy, mass, table, "n")
-        assert "falls from 100% to 0%" in figure.texts[0].get_text()
+        assert "falls from 100 % to 0 %" in figure.texts[0].get_text()
         plt.close(figure)
 
 

@@ -89,7 +89,7 @@ def test_scope_says_direction_unless_data_and_classifier_and_number_fit():
 def test_quote():
     assert words.quote(0.534, 0.451, 0.61, 12.0) == "0.53 [0.45, 0.61], n = 12"
     assert words.quote(-0.2, -0.3, 0.1) == "−0.20 [−0.30, 0.10]"
-    assert words.quote(0.5, np.nan, np.nan, 1, percent=True) == "50%, n = 1"
+    assert words.quote(0.5, np.nan, np.nan, 1, share=True) == "50 %, n = 1"
     assert words.quote(np.nan, np.nan, np.nan, 0) == "undefined (n = 0)"
 
 

@@ -21,12 +21,11 @@ import pandas as pd
 
 from xaiutils.claims import maps, proxy, training
 from xaiutils.claims.composites import on_composites
-from xaiutils.claims.finding import Finding, judge
+from xaiutils.claims.finding import UNTESTED, Finding, decide
 from xaiutils.errors import InputError, UnusableFile
 from xaiutils.names import CLASSIFIER_TITLES
 from xaiutils.sections.published import PUBLISHED, data_name
 from xaiutils.sections.words import as_markdown, quote
-from xaiutils.statistics import FEWEST
 from xaiutils.store import write_text
 from xaiutils.study import Study, studies_dir
 
@@ -82,13 +81,10 @@ def _row(study: Study, claim: dict) -> dict:
     if isinstance(found, str):
         nan = float("nan")
         empty = {"quantity": "", "estimate": nan, "low": nan, "high": nan, "n": 0}
-        return {**claim, **empty, "verdict": "not tested here", "reason": found}
-    verdict, reason = judge(found)
-    n = max(finding.n for finding in found)
-    if n < FEWEST:
-        verdict, reason = "not tested here", f"n = {n}, a direction at most: {verdict}; {reason}"
-    elif claim["id"] in BEYOND:
-        verdict, reason = "not tested here", f"{BEYOND[claim['id']]}; here: {reason}"
+        return {**claim, **empty, "verdict": UNTESTED, "reason": found}
+    verdict, reason = decide(found)
+    if claim["id"] in BEYOND and verdict != UNTESTED:
+        verdict, reason = UNTESTED, f"{BEYOND[claim['id']]}; here: {reason}"
     first = found[0]
     return {
         **claim,

@@ -8,11 +8,10 @@ from collections.abc import Iterable
 
 import pandas as pd
 
-from xaiutils.claims.finding import Finding, judge, mean_finding
+from xaiutils.claims.finding import UNTESTED, Finding, decide, mean_finding
 from xaiutils.cutouts.stored import CutoutStudy, open_cutouts
 from xaiutils.errors import InputError, UnusableFile
 from xaiutils.maps import BORDER
-from xaiutils.statistics import FEWEST
 
 BAND = 1 - (1 - 2 * BORDER) ** 2  # share of the area that is within BORDER of a side
 COLUMNS = ["id", "claim", "quantity", "estimate", "low", "high", "n", "verdict", "reason"]
@@ -78,12 +77,8 @@ def _row(id: str, claim: str, findings: list[Finding]) -> list:
     first = findings[0]
     numbers = [first.quantity, first.estimate, first.low, first.high, first.n]
     if not all(finding.n for finding in findings):
-        return [id, claim, *numbers, "not tested here", "the explainer has not been asked yet"]
-    verdict, reason = judge(findings)
-    if first.n < FEWEST:
-        text = f"n = {first.n} objects, a direction at most: {verdict}; {reason}"
-        return [id, claim, *numbers, "not tested here", text]
-    return [id, claim, *numbers, verdict, reason]
+        return [id, claim, *numbers, UNTESTED, "the explainer has not been asked yet"]
+    return [id, claim, *numbers, *decide(findings, "objects")]
 
 
 def on_composites(id: str) -> list[str]:

@@ -6,7 +6,9 @@ import numpy as np
 import pandas as pd
 
 from xaiutils.sections.words import quote
-from xaiutils.statistics import mean_interval
+from xaiutils.statistics import FEWEST, mean_interval
+
+UNTESTED = "not tested here"
 
 
 @dataclass(frozen=True)
@@ -64,3 +66,13 @@ def judge(findings: list[Finding]) -> tuple[str, str]:
     else:
         verdict = "mixed"
     return verdict, "; ".join(str(finding) for finding in findings)
+
+
+def decide(found: list[Finding], of: str = "") -> tuple[str, str]:
+    """`judge`, but `UNTESTED` below `FEWEST` images (or what is counted, `of`)."""
+    verdict, reason = judge(found)
+    n = max(finding.n for finding in found)
+    if n >= FEWEST:
+        return verdict, reason
+    counted = f"n = {n} {of}".strip()
+    return UNTESTED, f"{counted}, a direction at most: {verdict}; {reason}"

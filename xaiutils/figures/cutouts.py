@@ -18,7 +18,7 @@ from xaiutils.figures.photos import WIDTH, below, headline
 from xaiutils.figures.style import outline, picture, style
 from xaiutils.names import COLOURS, in_order
 from xaiutils.sections.cutouts import FLOORS, cue_title
-from xaiutils.sections.words import estimate
+from xaiutils.sections.words import estimate, percent
 
 METRIC_TITLES = {
     "iou": "IoU",
@@ -228,8 +228,8 @@ def planted_bias(
         right = accuracy.set_index(["share", "own"])["mean"]
         headline(
             figure,
-            f"Planted bias: accuracy on the other ground falls from {right[50, False]:.0%} to "
-            f"{right[100, False]:.0%}",
+            f"Planted bias: accuracy on the other ground falls from {percent(right[50, False])} to "
+            f"{percent(right[100, False])}",
         )
         below(
             figure,

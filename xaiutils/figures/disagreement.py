@@ -30,7 +30,7 @@ from xaiutils.sections.disagreement import (
     weight_title,
 )
 from xaiutils.sections.votes import precision_title, seed, vote_map, votes_title
-from xaiutils.sections.words import signed
+from xaiutils.sections.words import percent, signed
 from xaiutils.statistics import mean_interval, summary
 from xaiutils.study import Study
 
@@ -159,7 +159,8 @@ def vote_precision(table: pd.DataFrame, samples: pd.DataFrame, caption: str) -> 
             xlabel="explainers that mark the pixel, at least", ylabel="share of the object kept"
         )
         line = plt.Line2D([], [], color="#333333", linestyle="--", linewidth=1,
-                          label=f"mean share of the object in the image: {chance:.0%}")  # fmt: skip
+                          label="mean share of the object in the image: "
+                                f"{percent(chance)}")  # fmt: skip
         headline(figure, precision_title(table))
         text = (
             f"Point: mean over photographs with 95 % interval; thin lines: photographs. {caption}"

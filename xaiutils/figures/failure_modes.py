@@ -27,6 +27,7 @@ from xaiutils.sections.failure_modes import (
     sam_of,
     texture_title,
 )
+from xaiutils.sections.words import percent
 from xaiutils.study import Study
 
 WRAPPED = {
@@ -176,7 +177,7 @@ def spurious(localisation: pd.DataFrame, samples: pd.DataFrame, caption: str) ->
             ax.axvline(blind, color="#333333", linestyle="--", linewidth=1)
         axes[1].tick_params(labelleft=False)
         handles = [plt.Line2D([], [], linestyle="--", color="#333333", linewidth=1,
-                              label=f"blind choice of pixels: {blind:.0%}"),
+                              label=f"blind choice of pixels: {percent(blind)}"),
                    *axes[1].get_legend_handles_labels()[0]]  # fmt: skip
         found = measured(localisation, "spill")
         headline(figure, range_title(found, "of the marked area is off the object"))

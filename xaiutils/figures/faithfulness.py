@@ -19,6 +19,7 @@ from xaiutils.sections.faithfulness import (
     randomisation_title,
     stability_title,
 )
+from xaiutils.sections.words import percent
 
 CONTROL = "#777777"
 
@@ -156,6 +157,6 @@ def _texture_title(table: pd.DataFrame) -> str:
         return "Texture of the maps"
     row = found.loc[found["mean"].idxmax()]
     return (
-        f"{name(row['explainer'])} is the finest: {row['mean']:.0%} of its power in periods below "
-        "8 pixels"
+        f"{name(row['explainer'])} is the finest: {percent(row['mean'])} of its power in periods "
+        "below 8 pixels"
     )

@@ -3,7 +3,7 @@
 import pandas as pd
 
 from xaiutils.names import in_order, title
-from xaiutils.sections.words import number, quote, signed, signed_interval
+from xaiutils.sections.words import number, percent, quote, signed, signed_interval
 from xaiutils.statistics import mean_interval, summary
 
 ENOUGH = 0.85  # NoC@85, the usual mark of interactive segmentation
@@ -110,7 +110,7 @@ def click_sentences(table: pd.DataFrame, level: float = ENOUGH) -> str:
     said = []
     for row in found.itertuples():
         noc = quote(row.noc, row.noc_low, row.noc_high)
-        failed = f"{row.failed:.0%} not within {most} clicks"
+        failed = f"{percent(row.failed)} not within {most} clicks"
         if row.start == "none":
             text = f"From nothing: IoU {level} after {noc} clicks (n = {row.n}, {failed})."
         else:

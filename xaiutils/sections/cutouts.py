@@ -10,7 +10,7 @@ import numpy as np
 import pandas as pd
 
 from xaiutils.names import in_order, title
-from xaiutils.sections.words import change, count, estimate, possessive
+from xaiutils.sections.words import change, count, estimate, percent, possessive
 from xaiutils.statistics import mean_interval, summary
 
 FLOORS = ("floor:centre box", "floor:random box")
@@ -69,7 +69,7 @@ def recognition_sentence(objects: pd.DataFrame, table: pd.DataFrame) -> str:
         f"of {estimate(photo.mean, photo.low, photo.high)} on the {photo.n} bundled photographs, "
         f"{estimate(same.mean, same.low, same.high)} on the same objects cut out and set on grey, "
         f"and {estimate(every.mean, every.low, every.high)} on all recognised cut-outs "
-        f"(first choice in {every.top1:.0%})."
+        f"(first choice in {percent(every.top1)})."
     )
 
 
@@ -175,7 +175,7 @@ def ground_sentence(mass: pd.DataFrame, follows: pd.DataFrame) -> str:
         f"Removing the object lowers its class's logit by "
         f"**{estimate(-gone['mean'], -gone['high'], -gone['low'])}**; giving it an unusual ground "
         f"changes it by **{change(swapped)}**: the score follows the {follower}."
-        f" Yet between {outside[least]:.0%} ({cue_title(least)}) and {outside[most]:.0%} "
+        f" Yet between {percent(outside[least])} ({cue_title(least)}) and {percent(outside[most])} "
         f"({cue_title(most)}) of a map's mass lies outside the object on its usual ground."
     )
 
@@ -247,10 +247,11 @@ def bias_sentence(accuracy: pd.DataFrame, mass: pd.DataFrame, regions: pd.DataFr
     full = mass[mass["share"] == 100].set_index("cue")
     shown = full[full["low"] > 0]
     text = (
-        f"On the other class's ground the head is right in {right[50, False]:.0%} of composites "
-        f"when the ground said nothing in training, and in **{right[100, False]:.0%}** when it "
-        f"always went with the class; on the own ground in {right[50, True]:.0%} and "
-        f"{right[100, True]:.0%}. With the full bias "
+        f"On the other class's ground the head is right in {percent(right[50, False])} of "
+        f"composites "
+        f"when the ground said nothing in training, and in **{percent(right[100, False])}** when "
+        f"it always went with the class; on the own ground in {percent(right[50, True])} and "
+        f"{percent(right[100, True])}. With the full bias "
         f"{count(len(shown), len(full), 'explainers')} clearly move mass to the ground: "
         + ", ".join(
             f"{cue_title(c)} {estimate(*full.loc[c, ['mean', 'low', 'high']], sign=True)}"

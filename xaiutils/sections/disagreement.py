@@ -9,7 +9,7 @@ from xaiutils.names import in_order, title
 from xaiutils.sections.correlation import reading
 from xaiutils.sections.cues import singles
 from xaiutils.sections.failure_modes import effective_area
-from xaiutils.sections.words import quote, signed, signed_interval
+from xaiutils.sections.words import percent, quote, signed, signed_interval
 from xaiutils.statistics import mean_interval, paired_difference, summary
 
 CAMS = ("gradcam", "gradcam++", "scorecam", "fasterscorecam")
@@ -125,7 +125,7 @@ def weight_title(wide: pd.DataFrame) -> str:
     """How many explainers get more than an equal share, and what they hold together."""
     mean = wide.mean()
     above = mean[mean > 1 / len(mean)]
-    return f"{len(above)} of {len(mean)} explainers hold {above.sum():.0%} of the weight"
+    return f"{len(above)} of {len(mean)} explainers hold {percent(above.sum())} of the weight"
 
 
 def weight_sentences(weights: pd.DataFrame, fusion: str = "weighted") -> str:
@@ -139,7 +139,7 @@ def weight_sentences(weights: pd.DataFrame, fusion: str = "weighted") -> str:
     number = 1 / (wide**2).sum(axis=1)
     said = [
         f"- More than an equal share (1/{len(mean)}) goes to {names or 'none'}: together "
-        f"{above.sum():.0%} of the weight, the mean over n = {len(wide)} photographs.",
+        f"{percent(above.sum())} of the weight, the mean over n = {len(wide)} photographs.",
         f"- The weights are worth {quote(*mean_interval(number))} maps of equal weight "
         "(1 over the sum of their squares).",
     ]

@@ -3,7 +3,7 @@
 import numpy as np
 import pandas as pd
 
-from xaiutils.sections.words import number
+from xaiutils.sections.words import number, percent
 
 SAME = 0.5  # a mask that overlaps the first by more is still the same
 
@@ -31,16 +31,16 @@ def mask_title(table: pd.DataFrame) -> str:
     """Prompt and image side by side: a mean over the photographs, and the largest change."""
     found = dependence(table)
     return (
-        f"SAM keeps its mask for {found['moved'].mean():.0%} of the point's places; hiding one "
-        f"patch changes it by up to {number(found['most'].max())}"
+        f"SAM keeps its mask for {percent(found['moved'].mean())} of the point's places; hiding "
+        f"one patch changes it by up to {number(found['most'].max())}"
     )
 
 
 def dependence_sentences(table: pd.DataFrame) -> str:
     """Each photograph in a line."""
     return "\n".join(
-        f"- {row.sample}: {row.moved:.0%} of the point's places give the same mask (IoU above "
-        f"{SAME}); hiding a single patch gives another one for {row.hidden:.0%} of the patches "
-        f"(the largest change: {number(row.most)})."
+        f"- {row.sample}: {percent(row.moved)} of the point's places give the same mask (IoU above "
+        f"{SAME}); hiding a single patch gives another one for {percent(row.hidden)} of the "
+        f"patches (the largest change: {number(row.most)})."
         for row in dependence(table).itertuples()
     )

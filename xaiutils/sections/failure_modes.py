@@ -5,7 +5,7 @@ import pandas as pd
 
 from xaiutils.names import in_order, title
 from xaiutils.sections.cues import singles
-from xaiutils.sections.words import quote, signed_interval
+from xaiutils.sections.words import percent, quote, signed_interval
 from xaiutils.statistics import paired_difference, summary
 from xaiutils.study import Study
 
@@ -150,7 +150,7 @@ def range_title(table: pd.DataFrame, what: str) -> str:
         return "No map has a threshold"
     low, high = table.loc[table["mean"].idxmin()], table.loc[table["mean"].idxmax()]
     return (
-        f"From {low['mean']:.0%} ({title(low['cue'])}) to {high['mean']:.0%} "
+        f"From {percent(low['mean'])} ({title(low['cue'])}) to {percent(high['mean'])} "
         f"({title(high['cue'])}) {what}"
     )
 
@@ -210,7 +210,7 @@ def spurious_sentences(localisation: pd.DataFrame, samples: pd.DataFrame) -> str
         if cue in table.index:
             r = table.loc[cue]
             said.append(f"- {title(cue)}: spill {_of(r)}.")
-    said.append(f"- A blind choice of pixels would spill {blind:.0%}.")
+    said.append(f"- A blind choice of pixels would spill {percent(blind)}.")
     miss = misses(localisation)
     miss = miss[(miss["metric"] == "pointing_0") & miss["cue"].isin(singles(miss["cue"]))]
     if len(miss):
@@ -219,7 +219,7 @@ def spurious_sentences(localisation: pd.DataFrame, samples: pd.DataFrame) -> str
         names = " and ".join([", ".join(names[:-1])] * (len(names) > 1) + names[-1:])
         n = int(miss["n"].max())
         said.append(
-            f"- The maximum misses the object most often for {names}: {worst:.0%} of n = {n} "
+            f"- The maximum misses the object most often for {names}: {percent(worst)} of n = {n} "
             "photographs."
             if worst > 0
             else f"- No maximum misses the object (n = {n} photographs)."
@@ -247,4 +247,4 @@ def noise_sentences(table: pd.DataFrame) -> str:
 
 
 def _of(row: pd.Series) -> str:
-    return quote(row["mean"], row["low"], row["high"], row["n"], percent=True)
+    return quote(row["mean"], row["low"], row["high"], row["n"], share=True)

@@ -181,8 +181,9 @@ def stability_title(stability: pd.DataFrame) -> str:
         return "Stability of the maps"
     least, most = found["mean"].idxmin(), found["mean"].idxmax()
     return (
-        f"Noise of 2 % of the input's range moves {title(least)} by {found['mean'][least]:.0%} and "
-        f"{title(most)} by {found['mean'][most]:.0%} of the map"
+        f"Noise of 2 % of the input's range moves {title(least)} by "
+        f"{percent(found['mean'][least])} and "
+        f"{title(most)} by {percent(found['mean'][most])} of the map"
     )
 
 

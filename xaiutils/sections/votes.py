@@ -7,7 +7,7 @@ from xaiutils.maps import otsu, threshold
 from xaiutils.metrics.agreement import votes
 from xaiutils.sections.correlation import spearman
 from xaiutils.sections.cues import explainers
-from xaiutils.sections.words import quote
+from xaiutils.sections.words import percent, quote
 from xaiutils.statistics import mean_interval, summary
 from xaiutils.study import Study
 
@@ -31,8 +31,8 @@ def votes_title(counts: list[np.ndarray], samples: list, k: int) -> str:
     if not shares:
         return "How many explainers mark each pixel"
     return (
-        f"All {k} explainers mark the same {np.mean(shares):.0%} of the object, the mean of the "
-        f"{len(shares)} shown"
+        f"All {k} explainers mark the same {percent(np.mean(shares))} of the object, the mean of "
+        f"the {len(shares)} shown"
     )
 
 
@@ -43,8 +43,8 @@ def precision_title(table: pd.DataFrame) -> str:
         return "Votes against the object: not computed without the stored maps"
     low, high = found.index.min(), found.index.max()
     return (
-        f"On the object: {found[low]:.0%} of the pixels with {low} votes, {found[high]:.0%} of "
-        f"those with {high}"
+        f"On the object: {percent(found[low])} of the pixels with {low} votes, "
+        f"{percent(found[high])} of those with {high}"
     )
 
 
@@ -57,7 +57,7 @@ def vote_sentences(table: pd.DataFrame) -> str:
     for row in (found.iloc[0], found.iloc[-1]):
         said.append(
             f"- Of the pixels with {int(row['votes'])} votes, on the object: "
-            f"{quote(row['mean'], row['low'], row['high'], row['n'], percent=True)} photographs "
+            f"{quote(row['mean'], row['low'], row['high'], row['n'], share=True)} photographs "
             "that have such pixels."
         )
     rho = vote_trend(table)
@@ -68,8 +68,8 @@ def vote_sentences(table: pd.DataFrame) -> str:
     kept = summary(table, "votes", "coverage").set_index("votes")["mean"]
     half = int(np.ceil(kept.index.max() / 2))
     said.append(
-        f"- Pixels with at least {half} votes hold {kept[half]:.0%} of the object, those with all "
-        f"{kept.index.max()} hold {kept.iloc[-1]:.0%}."
+        f"- Pixels with at least {half} votes hold {percent(kept[half])} of the object, those "
+        f"with all {kept.index.max()} hold {percent(kept.iloc[-1])}."
     )
     return "\n".join(said)
 

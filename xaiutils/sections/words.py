@@ -32,15 +32,11 @@ def percent(mean: float, low: float = np.nan, high: float = np.nan) -> str:
     return f"{100 * mean:.0f} %{interval}"
 
 
-def quote(mean: float, low: float, high: float, n: int | None = None, percent: bool = False) -> str:
-    """A mean with its interval as text: "0.53 [0.45, 0.61], n = 12"."""
+def quote(mean: float, low: float, high: float, n: int | None = None, share: bool = False) -> str:
+    """A mean with its interval as text: "0.53 [0.45, 0.61], n = 12"; or `percent`."""
     if not np.isfinite(mean):
         return "undefined" if n is None else f"undefined (n = {int(n)})"
-    form = "{:.0%}" if percent else "{:.2f}"
-    text = form.format(mean)
-    if np.isfinite(low) and np.isfinite(high):
-        text += f" [{form.format(low)}, {form.format(high)}]"
-    text = text.replace("-", "−")
+    text = (percent if share else estimate)(mean, low, high)
     return text if n is None else f"{text}, n = {int(n)}"
 
 
@@ -130,7 +126,7 @@ def shown(table: pd.DataFrame, digits: int = 2) -> Styler:
 
 def readable(table: pd.DataFrame, percent: bool = False) -> pd.DataFrame:
     """A tidy table (cue, metric, mean, low, high) as text: a row a cue, a column a metric."""
-    text = [quote(r.mean, r.low, r.high, percent=percent) for r in table.itertuples()]
+    text = [quote(r.mean, r.low, r.high, share=percent) for r in table.itertuples()]
     wide = table.assign(text=text).pivot(index="cue", columns="metric", values="text")
     wide = wide.loc[in_order(wide.index), list(dict.fromkeys(table["metric"]))]
     return wide.rename(index=title).rename_axis(index=None, columns=None)
