@@ -43,7 +43,9 @@ def evaluate(
 ) -> Evaluation:
     """Fuse, localise, compare, prompt and segment one sample.
 
-    `maps` are saliency maps (S, S), non-negative, by explainer.
+    `maps` are saliency maps (S, S), non-negative, by explainer. Otsu's threshold leaves void pixels
+    out where maps are judged; prompts cannot know them, so the mask of the segmenter "threshold"
+    may differ from the one judged, and their mean IoU in the third decimal.
     """
     result = Evaluation()
     fuse(result, maps, fusions, rng)
