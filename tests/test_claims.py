@@ -9,7 +9,7 @@ import section_tables as given
 
 from xaiutils import claims
 from xaiutils.claims import Finding, maps, proxy, training
-from xaiutils.claims.finding import judge, mean_finding
+from xaiutils.claims.finding import judge, mean_finding, share_finding
 from xaiutils.errors import InputError
 from xaiutils.study import StudyConfig
 
@@ -116,6 +116,21 @@ def test_what_cannot_be_decided_says_why(monkeypatch):
     assert list(table.reset_index().columns) == claims.COLUMNS
 
 
+def test_a_share_without_spread_has_the_exact_interval():
+    none = share_finding("q", pd.Series(np.zeros(31)), at_least=0.05)
+    assert (none.estimate, none.low) == (0, 0) and none.points == "open"
+    assert none.high == pytest.approx(1 - 0.025 ** (1 / 31))  # Clopper and Pearson
+    every = share_finding("q", pd.Series(np.ones(100)), at_least=0.05)
+    assert every.high == 1 and every.low == pytest.approx(0.025 ** (1 / 100))
+    assert share_finding("q", pd.Series([0.0, 1.0] * 20)).high < 1
+    assert share_finding("q", pd.Series([], dtype=float)).n == 0
+
+
+def test_an_end_that_rounds_to_a_border_has_three_digits():
+    assert "0.003 [−0.001, 0.007], n = 40" in str(Finding("q", 0.003, -0.001, 0.007, 40, 0, 0.1))
+    assert "0.03 [0.01, 0.07], n = 40" in str(Finding("q", 0.03, 0.01, 0.07, 40, 0, 0.1))
+
+
 def test_amplified_bias_and_overfitting_by_hand():
     bias = pd.DataFrame(
         [
@@ -135,9 +150,8 @@ def test_amplified_bias_and_overfitting_by_hand():
         columns=["sample", "source", "variant", "epoch", "iou"],
     )
     given = SimpleNamespace(table=lambda name: bias if name == "bias" else curves)
-    ring, far, other = training.bias_amplified(given)
+    ring, far = training.bias_amplified(given)
     assert (ring.estimate, ring.points) == (pytest.approx(0.2), "for")
     assert (far.estimate, far.points) == (pytest.approx(-0.1), "against")
-    assert np.isnan(other.estimate)
     (lost,) = training.overfitted(given)
     assert lost.estimate == pytest.approx(-0.2) and lost.n == 2 and lost.points == "for"

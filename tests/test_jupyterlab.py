@@ -347,6 +347,10 @@ def test_every_notebook_runs_to_its_end(path, lab, page, shots):
     name = write(lab, path.name, notebook.cells)
     run_all(page, lab, name)
     page.screenshot(path=shots / f"{path.stem}.png")
+    figure = page.locator(".jp-RenderedImage img").first
+    figure.scroll_into_view_if_needed()
+    page.screenshot(path=shots / f"{path.stem}_figure.png")
+    assert figure.evaluate("(image) => image.naturalWidth / image.width") >= 1.25  # sharp
     drawn = page.locator('.jp-OutputArea-output img[alt*="Cyan"], .xaiutils-click')
     for k, widget in enumerate(drawn.all()):
         widget.scroll_into_view_if_needed()

@@ -152,4 +152,4 @@ def test_table3_keeps_the_printed_rows_and_says_that_ours_are_not_comparable(seg
     assert ours["comparable"].str.startswith("not comparable: per-image IoU on 6 images").all()
     assert ours["backbone"].tolist() == ["ResNet-50", "ResNet-50", "", ""]
     said = table3.table3_sentence(table)
-    assert "(72.0) would stand below 7 of the 9 published rows" in said
+    assert "(72.0) would stand below 7 of 9 published rows" in said

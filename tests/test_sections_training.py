@@ -157,7 +157,7 @@ def test_amplification_by_hand(context):
 
 def test_bias_in_words_and_as_a_figure(context):
     said = bias.bias_sentence(context)
-    assert "seeds label 30 % as object, heads trained on them 15 %" in said.splitlines()[0]
+    assert "seeds label 30.0 % as object, heads trained on them 15.0 %" in said.splitlines()[0]
     assert "clearly more for all 2 explainers" in said.splitlines()[1]
     figure = draw.context(context, CAPTION)
     assert len(figure.axes) == 2

@@ -18,11 +18,13 @@ from xaiutils.comparison import (
 )
 from xaiutils.errors import InputError
 from xaiutils.sections.metric_order import (
+    by_chance,
     metric_correlations,
     order_sentence,
     order_title,
     ranking_sentence,
     ranking_title,
+    verdict,
 )
 from xaiutils.statistics import interval_over, mean_interval
 
@@ -135,6 +137,16 @@ def test_interval_of_a_mean_is_that_of_the_other_bootstrap():
     assert interval_over(40, lambda draws: np.ones(len(draws))) == (1, 1)
     assert np.isnan(interval_over(2, lambda draws: np.ones(len(draws)))).all()
     assert np.isnan(interval_over(9, lambda draws: np.full(len(draws), np.nan))).all()
+
+
+def test_few_explainers_agree_by_chance():
+    # the critical values of a correlation, two-sided, 5 %: Fisher and Yates
+    assert by_chance(9) == pytest.approx(0.6664, abs=1e-4)
+    assert by_chance(4) == pytest.approx(0.9500, abs=1e-4)
+    row = pd.Series({"rho": 0.47, "low": 0.2, "high": 0.6, "k": 9})
+    assert verdict(row) == "of this sign on any such images, but 9 explainers reach ±0.67 by chance"
+    row[["rho", "low", "high"]] = 0.9, 0.8, 1.0
+    assert verdict(row) == "they agree on the order"
 
 
 def test_measures_that_order_alike_and_in_reverse():

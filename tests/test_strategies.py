@@ -83,7 +83,7 @@ def test_the_sentence_says_who_wins_and_what_the_controls_are(table):
     assert "+0.35 [+0.35, +0.35] over that floor; clearly above it for 1 of 1 explainers" in text
     assert "It meets the target: 0.75 or more, and +0.10 or more over the floor." in text
     assert "fitted on pixel labels" in text
-    assert "reaches 0.60" in text and "+0.20 against it: the explanation's part" in text
+    assert "reaches 0.60" in text and "+0.20 against it." in text
     assert "0.95" in text
     assert strategy_title(table) == (
         "A gallery of masks chosen by the map: 0.80 (Fused, weighted), +0.35 over the best floor"

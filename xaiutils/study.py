@@ -195,8 +195,9 @@ class Study:
     def caption(self) -> str:
         """n, data set, classifier, settings and segmenter, for captions."""
         config = self.config
+        each = "samples (image and class)" if config.reading == "class" else "images"
         data = (
-            "bundled photographs" if config.dataset == "sample" else f"images of {config.dataset}"
+            "bundled photographs" if config.dataset == "sample" else f"{each} of {config.dataset}"
         )
         titles = {"sam2": sam2_title(config.sam2_model, config.sam2_postprocessing)}
         sams = [name for name in config.segmenters if "sam" in name]

@@ -127,7 +127,7 @@ def departures(study: Study, id: str) -> list[str]:
         said.append(f"images that are not the paper's ({data_name(config.dataset)})")
     elif config.dataset == "usis10k" and len(study.sample_ids) < 1000:
         said.append("a stand-in for USIS10K")
-    if id in proxy.EVIDENCE and "sam2" not in config.segmenters:
+    if id in proxy.EVIDENCE and id not in proxy.MAPS_ALONE and "sam2" not in config.segmenters:
         said.append("the embedded SAM, not SAM2")
     return said
 

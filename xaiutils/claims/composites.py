@@ -8,7 +8,7 @@ from collections.abc import Iterable
 
 import pandas as pd
 
-from xaiutils.claims.finding import UNTESTED, Finding, decide, mean_finding
+from xaiutils.claims.finding import UNTESTED, Finding, decide, mean_finding, share_finding
 from xaiutils.cutouts.stored import CutoutStudy, open_cutouts
 from xaiutils.errors import InputError, UnusableFile
 from xaiutils.maps import BORDER
@@ -48,8 +48,11 @@ def empty_borders(study: CutoutStudy) -> list[Finding]:
     table = table[table["experiment"].isin(["place", "ground"])]
     table = table.merge(inside[["sample", "object"]], on="sample")
     heavy = (table["value"] > BAND).astype(float).groupby(table["object"]).mean()
-    quantity = "share of composites with an empty border on which Score-CAM's border band holds "
-    return [mean_finding(f"{quantity}more than its area's share", heavy, at_least=0.05)]
+    quantity = (
+        f"share of composites with an empty border ({len(table)}, an object each) on which "
+        f"Score-CAM's outer {BORDER:.0%} of each side holds more than its area's share"
+    ).replace("%", " %")
+    return [share_finding(quantity, heavy, at_least=0.05)]
 
 
 EVIDENCE = {"C21": inherited, "C33": empty_borders}

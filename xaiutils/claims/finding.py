@@ -1,12 +1,13 @@
 """One number that bears on a claim, and the range in which the claim would hold."""
 
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 import numpy as np
 import pandas as pd
+from statsmodels.stats.proportion import proportion_confint
 
-from xaiutils.sections.words import quote
-from xaiutils.statistics import FEWEST, mean_interval
+from xaiutils.sections.words import estimate
+from xaiutils.statistics import FEWEST, LEVEL, mean_interval
 
 UNTESTED = "not tested here"
 
@@ -38,10 +39,13 @@ class Finding:
         return "open"
 
     def __str__(self) -> str:
-        return (
-            f"{self.quantity} {quote(self.estimate, self.low, self.high, self.n)}, claimed "
-            f"{self._range()} ({self.points})"
-        )
+        numbers = estimate(self.estimate, self.low, self.high, digits=self._digits())
+        return f"{self.quantity} {numbers}, n = {self.n}, claimed {self._range()} ({self.points})"
+
+    def _digits(self) -> int:
+        """Two, or three where rounding would put an end of the interval on a border."""
+        ends = [round(x, 2) for x in (self.low, self.high) if np.isfinite(x)]
+        return 3 if {*ends} & {self.at_least, self.at_most} else 2
 
     def _range(self) -> str:
         low, high = f"{self.at_least:g}".replace("-", "−"), f"{self.at_most:g}".replace("-", "−")
@@ -54,6 +58,16 @@ def mean_finding(quantity: str, values: pd.Series, **claimed: float) -> Finding:
     """The mean over images of values, one an image."""
     values = pd.Series(values, dtype=float).dropna()
     return Finding(quantity, *mean_interval(values), len(values), **claimed)
+
+
+def share_finding(quantity: str, hits: pd.Series, **claimed: float) -> Finding:
+    """`mean_finding` of a share: 0 or 1 an image. Where all are alike, which leaves a bootstrap
+    without width, the exact interval of Clopper and Pearson."""
+    found = mean_finding(quantity, hits, **claimed)
+    if found.n == 0 or found.estimate not in (0, 1):
+        return found
+    low, high = proportion_confint(found.estimate * found.n, found.n, 1 - LEVEL, method="beta")
+    return replace(found, low=float(low), high=float(high))
 
 
 def judge(findings: list[Finding]) -> tuple[str, str]:

@@ -7,7 +7,7 @@ from statsmodels.stats.multitest import multipletests
 from xaiutils.claims.finding import Finding, mean_finding
 from xaiutils.claims.maps import by_image
 from xaiutils.names import title
-from xaiutils.sections.correlation import correlations
+from xaiutils.sections.correlation import LEVELS, correlations
 from xaiutils.sections.cues import FUSED, best_of, prompted, ranked, singles, thresholded
 from xaiutils.sections.disagreement import trust_table
 from xaiutils.sections.pitfalls import mask_agreement
@@ -182,11 +182,12 @@ def trustworthy(study: Study) -> list[Finding]:
         rows = correlations(table, x, "iou").set_index("level")
         for level in ("across images", "across explainers"):
             row = rows.loc[level]
-            name = f"{quantity}, {level}"
+            name = f"{quantity}, {LEVELS[level]}"
             found.append(Finding(name, *row[["rho", "low", "high"]], int(row["n"]), at_least=0))
     return found
 
 
+MAPS_ALONE = ("C10", "C11", "C26", "C27")  # no segmenter bears on these
 EVIDENCE = {
     "C10": (fused_maps, ()),
     "C11": (weighted_against_mean, ()),

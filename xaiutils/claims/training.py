@@ -57,7 +57,8 @@ def bias_amplified(study: Study) -> list[Finding]:
         part = table[table["region"] == region]
         each = (part["head"] - part["seed"]).groupby(part["sample"]).mean()
         quantity = f"share of the {CONTEXT[region]} that the trained head marks minus its seed's"
-        found.append(mean_finding(quantity, each, at_least=0))
+        if each.count() > 1:  # a single image has no interval, and decides nothing
+            found.append(mean_finding(quantity, each, at_least=0))
     return found
 
 

@@ -49,7 +49,8 @@ def agreement_matrix(pairs: pd.DataFrame, caption: str) -> Figure:
         leaves = list(range(len(overlap)))
         if tree is not None:
             branch = figure.add_axes([0.205, 0.885, 0.375, 0.09])
-            drawn = dendrogram(tree, ax=branch, link_color_func=lambda _: "#555555")
+            with plt.rc_context({"lines.linewidth": 0.8}):
+                drawn = dendrogram(tree, ax=branch, link_color_func=lambda _: "#555555")
             leaves = drawn["leaves"]
             branch.axis("off")
         order = [overlap.index[leaf] for leaf in leaves]

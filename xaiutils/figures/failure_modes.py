@@ -296,7 +296,8 @@ def costs(table: pd.DataFrame, explanations: pd.DataFrame, caption: str) -> Figu
             ax.grid(axis="x", color="#dddddd", linewidth=0.6)
             ax.set_axisbelow(True)
         headline(figure, cost_title(explanations))
-        below(figure, "In brackets the paper's word for the cost. Hatched: backward passes. Mean "
+        below(figure, "In brackets the paper's word for the cost. Hatched: backward passes; each "
+              "CAM is charged the pass forward and backward that all four share. Mean "
               f"and 95 % interval over photographs. {caption}")  # fmt: skip
     return figure
 

@@ -20,6 +20,7 @@ from xaiutils.sections.faithfulness import (
     stability_title,
 )
 from xaiutils.sections.words import percent
+from xaiutils.statistics import FEWEST
 
 CONTROL = "#777777"
 
@@ -36,11 +37,12 @@ def completeness_against_faithfulness(
         return nothing("Completeness against faithfulness: no map has both measures")
     with style():
         figure, ax = panels(1, 3.6)
-        for row in table.itertuples():
+        for size, row in zip(np.linspace(11, 5, len(table)), table.itertuples()):
             colour = COLOURS.get(row.cue, "#333333")
             ax.hlines(row.gap, row.coverage_low, row.coverage_high, colors=colour, alpha=0.7)
             ax.vlines(row.coverage, row.gap_low, row.gap_high, colors=colour, alpha=0.7)
-            ax.plot(row.coverage, row.gap, "o", color=colour, zorder=3)
+            ax.plot(row.coverage, row.gap, "o", color=colour, markersize=size,
+                    markerfacecolor="none", markeredgewidth=1.6, zorder=3)  # fmt: skip
         _control_lines(ax, controls)
         ax.set(xlabel="completeness: share of the object that the map covers", xlim=(0, 1),
                ylabel="faithfulness:\ninsertion minus deletion")  # fmt: skip
@@ -96,7 +98,8 @@ def stability(table: pd.DataFrame, text: str) -> Figure:
         axes[0].set_xscale("log")
         headline(figure, stability_title(table))
         n = table["sample"].nunique()
-        below(figure, f"Measured on {n} of the study's images (Score-CAM on fewer), fast preset, "
+        slow = table[table["explainer"] == "scorecam"]["sample"].nunique()
+        below(figure, f"Measured on {n} of the study's images (Score-CAM on {slow}), fast preset, "
               "few draws. Noise is 2 % of the input's range; augmentations are the mirror image "
               f"and 10 % more light. The study: {text}")  # fmt: skip
     return figure
@@ -123,9 +126,11 @@ def randomisation(table: pd.DataFrame, text: str) -> Figure:
         ax.set(xlabel="layers with shuffled weights, from the output down",
                ylabel="Spearman correlation with\nthe trained network's map")  # fmt: skip
         headline(figure, randomisation_title(table))
-        below(figure, f"Measured on {table['n'].max()} of the study's images. Trained: nothing "
-              "shuffled, fast preset and another seed, so what is missing to 1 is the explainer's "
-              f"own noise. The study: {text}", cue_legend(cues))  # fmt: skip
+        n = table["n"].max()
+        few = "" if n >= FEWEST else ", which show a direction"
+        below(figure, f"Measured on {n} of the study's images{few}. Trained: nothing shuffled, "
+              "fast preset and another seed, so what is missing to 1 is the explainer's own "
+              f"noise. The study: {text}", cue_legend(cues))  # fmt: skip
     return figure
 
 

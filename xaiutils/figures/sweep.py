@@ -44,7 +44,8 @@ def sweep(table: pd.DataFrame, text: str) -> Figure:
         n = table["sample"].nunique()
         below(
             figure,
-            f"Measured on {n} of the study's images. Solid: SAM's masks, dotted: thresholded maps; "
+            f"Measured on {n} of the study's images. Solid: SAM's masks (of the box around the "
+            "thresholded region for the threshold, else of points), dotted: thresholded maps; "
             "bars: 95 % intervals over images; the grey line marks the default. Bottom: best minus "
             "worst mean IoU over a factor's values, with the interval of that range "
             "and the number of values in brackets; drawing is chance alone. "

@@ -98,7 +98,7 @@ def risk_curves(
         headline(figure, _curve_title(table, scores, cue))
         text = "The most trusted images first; a curve that falls to the left is worth its trust. "
         below(figure, text + "In brackets: the area above the best order's, as a share of a blind "
-              f"order's. {caption}", skip=0.1)  # fmt: skip
+              f"order's: above 1 is worse than blind. {caption}", skip=0.1)  # fmt: skip
     return figure
 
 

@@ -10,7 +10,7 @@ import pandas as pd
 from xaiutils.names import TRUTH
 from xaiutils.sections.correlation import correlations
 from xaiutils.sections.trained import NOT_MEASURED, by_explainer, sources_of
-from xaiutils.sections.words import change, of_explainers, percent, rho_text
+from xaiutils.sections.words import change, of_explainers, rho_text
 from xaiutils.statistics import mean_interval
 
 REGIONS = ("object", "ring", "far", "explained class", "other classes")
@@ -89,8 +89,8 @@ def bias_sentence(table: pd.DataFrame) -> str:
             continue
         row, each = part.loc["all"], by_explainer(part.reset_index())
         text = (
-            f"- Of {WORDS[region]} seeds label {percent(row['seed'])} as object, heads trained "
-            f"on them {percent(row['head'])}: **{change(row)}** "
+            f"- Of {WORDS[region]} seeds label {100 * row['seed']:.1f} % as object, heads trained "
+            f"on them {100 * row['head']:.1f} %: **{change(row)}** "
         )
         if row["n"] > 1:
             text += (

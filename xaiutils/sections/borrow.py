@@ -26,7 +26,7 @@ def with_table(study: Study, name: str, stored: str = STORED) -> Study:
 
 def measured(study: Study, name: str) -> pd.DataFrame:
     """The table of an analysis; made first where the study has its maps and lacks the table."""
-    return study.table(name) if name in study.tables else analyse(study, name)
+    return study.table(name) if name in study.tables else analyse(study, name, progress=False)
 
 
 def borrowed(study: Study, source: Study) -> str:

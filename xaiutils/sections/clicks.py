@@ -116,8 +116,8 @@ def click_sentences(table: pd.DataFrame, level: float = ENOUGH) -> str:
         else:
             saved = quote(row.saved, row.saved_low, row.saved_high)
             text = (
-                f"{start_title(row.start)}: starts at IoU {row.iou:.2f}, which saves {saved} "
-                f"clicks; IoU {level} after {noc} ({failed})."
+                f"{start_title(row.start)}: starts at IoU {row.iou:.2f}, which takes {saved} "
+                f"clicks from nothing; IoU {level} after {noc} ({failed})."
             )
         said.append(f"- {text}")
     best = best_start(table)

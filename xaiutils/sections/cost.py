@@ -17,8 +17,8 @@ def cost(explanations: pd.DataFrame) -> pd.DataFrame:
 
     Columns explainer, method, printed (the paper's word, "" if it has none), forward and backward
     (mean passes of an image through the classifier), passes (their sum), seconds (mean), low, high
-    (95 % interval of the seconds over images), n, settings. Passes that an explainer shares with
-    one before it are counted there: Grad-CAM++ reads Grad-CAM's and has none of its own.
+    (95 % interval of the seconds over images), n, settings. The CAMs share one pass
+    forward and backward, which is charged to each, though Score-CAM does not need the gradient.
     """
     printed = published("table2").drop_duplicates("method")
     printed = {METHODS[row.method]: row.cost for row in printed.itertuples()}

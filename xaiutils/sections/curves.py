@@ -13,8 +13,8 @@ import numpy as np
 import pandas as pd
 
 from xaiutils.names import AGREEMENT, CONFIDENCE, PLAIN
-from xaiutils.sections.trained import NOT_MEASURED, by_explainer, sources_of
-from xaiutils.sections.words import estimate
+from xaiutils.sections.trained import NOT_MEASURED, by_explainer, source_title, sources_of
+from xaiutils.sections.words import estimate, signed
 from xaiutils.statistics import mean_interval, summary
 
 RULES = LAST, PSEUDO, TRUTH_RULE = ("last", "pseudo-labels", "truth")
@@ -110,18 +110,27 @@ def curves_sentence(table: pd.DataFrame) -> str:
     gaps = {rule: rule_difference(stops, rule, TRUTH_RULE)[:3] for rule in (PSEUDO, LAST)}
     found = remedies(stops).set_index(["source", "variant", "rule"])
     said = {v: found.loc[("all", v, PSEUDO)] for v in (CONFIDENCE, AGREEMENT)}
+    explainers = sources_of(by_explainer(table))
+    names = ", ".join(map(source_title, explainers))
     return (
-        f"- From epoch {losses.index[0]} to epoch {losses.index[-1]}, mean of the explainers, the "
+        f"- From epoch {losses.index[0]} to epoch {losses.index[-1]}, mean of {names}, the "
         f"loss on the training pseudo-labels goes from {first['pseudo_loss']:.2f} to "
         f"{last['pseudo_loss']:.2f}, that on held-out pseudo-labels from "
         f"{first['held_out_loss']:.2f} to {last['held_out_loss']:.2f}.\n"
         f"- Stopping by held-out pseudo-labels instead of by the truth changes the true IoU by "
         f"**{estimate(*gaps[PSEUDO], sign=True)}**, not stopping at all by "
-        f"**{estimate(*gaps[LAST], sign=True)}**.\n"
+        f"**{estimate(*gaps[LAST], sign=True)}** ({_each(stops, explainers)}).\n"
         f"- Weighting the loss by the map's confidence changes it by **{_row(said[CONFIDENCE])}**, "
         f"by the explainers' agreement **{_row(said[AGREEMENT])}** (both stopped by held-out "
         "pseudo-labels)."
     )
+
+
+def _each(stops: pd.DataFrame, sources: list[str]) -> str:
+    """What not stopping changes, explainer by explainer."""
+    parts = [stops[stops["source"] == source] for source in sources]
+    means = [rule_difference(part, LAST, TRUTH_RULE)[0] for part in parts]
+    return ", ".join(f"{source_title(s)} {signed(x)}" for s, x in zip(sources, means))
 
 
 def _row(row: pd.Series) -> str:

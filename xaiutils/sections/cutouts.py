@@ -66,7 +66,8 @@ def recognition_sentence(objects: pd.DataFrame, table: pd.DataFrame) -> str:
         f"Of {len(objects)} cut-outs {mapped} have an ImageNet class, and the classifier "
         f"recognises **{known}** of them on grey (a class of theirs among its five "
         f"likeliest); the other {mapped - known} are dropped. It gives the own class a probability "
-        f"of {estimate(photo.mean, photo.low, photo.high)} on the {photo.n} bundled photographs, "
+        f"of {estimate(photo.mean, photo.low, photo.high)} on the {photo.n} bundled photographs "
+        f"whose object has one, "
         f"{estimate(same.mean, same.low, same.high)} on the same objects cut out and set on grey, "
         f"and {estimate(every.mean, every.low, every.high)} on all recognised cut-outs "
         f"(first choice in {percent(every.top1)})."
@@ -109,16 +110,20 @@ def place_sentence(change: pd.DataFrame) -> str:
     loses = "lose" if len(fallen) > 1 else "loses"
     worst = rest["mean"].idxmin()
     lowest = estimate(*rest.loc[worst, ["mean", "low", "high"]], sign=True)
+    unsure = [cue_title(cue) for cue in rest.index[rest["low"] <= floor["mean"]]]
+    asked = {n: ", ".join(cue_title(cue) for cue in part.index) for n, part in rest.groupby("n")}
     return (
         f"From the centre to 0.3 sides away the centre box loses "
         f"**{estimate(-floor['mean'], -floor['high'], -floor['low'])}** IoU. Of "
         f"{len(rest)} explainers {len(fallen) or 'none'} clearly {loses}; the lowest change is "
         f"{possessive(cue_title(worst))}, {lowest}. "
         + (
-            "Every explainer loses less than the floor."
+            "Every explainer loses less than the floor on average"
             if (rest["mean"] > floor["mean"]).all()
-            else "Not every explainer loses less than the floor."
+            else "Not every explainer loses less than the floor on average"
         )
+        + (f"; the interval of {', '.join(unsure)} holds the floor's loss, too." if unsure else ".")
+        + f" Objects: {', '.join(f'{n} for {cues}' for n, cues in asked.items())}."
     )
 
 
@@ -166,6 +171,7 @@ def score_follows(scores: pd.DataFrame, manifest: pd.DataFrame) -> pd.DataFrame:
 def ground_sentence(mass: pd.DataFrame, follows: pd.DataFrame) -> str:
     by = follows.set_index("change")
     wide = mass.pivot(index="cue", columns="kind", values="mean")
+    blind = wide["usual"].get("floor:centre box", float("nan"))
     wide = wide.drop(index=[c for c in FLOORS if c in wide.index])
     gone, swapped = by.loc["object removed"], by.loc["ground swapped"]
     outside = wide["usual"]
@@ -176,7 +182,8 @@ def ground_sentence(mass: pd.DataFrame, follows: pd.DataFrame) -> str:
         f"**{estimate(-gone['mean'], -gone['high'], -gone['low'])}**; giving it an unusual ground "
         f"changes it by **{change(swapped)}**: the score follows the {follower}."
         f" Yet between {percent(outside[least])} ({cue_title(least)}) and {percent(outside[most])} "
-        f"({cue_title(most)}) of a map's mass lies outside the object on its usual ground."
+        f"({cue_title(most)}) of a map's mass lies outside the object on its usual ground; of a "
+        f"box in the centre, which knows nothing of the image, {percent(blind)}."
     )
 
 

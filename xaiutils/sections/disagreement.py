@@ -242,7 +242,7 @@ def trust_correlations(table: pd.DataFrame) -> pd.DataFrame:
         wide = table.pivot(index="sample", columns="cue", values=[signal, "iou"])
         x, y = wide[signal].to_numpy(float), wide["iou"].to_numpy(float)
         for level in levels:
-            rows.append([signal, level, *reading(levels[level], x, y, 500), len(x)])
+            rows.append([signal, level, *reading(levels[level], x, y), len(x)])
     return pd.DataFrame(rows, columns=["signal", "level", "mean", "low", "high", "n"])
 
 

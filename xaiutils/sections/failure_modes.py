@@ -168,7 +168,7 @@ def texture_title(maps: dict[str, np.ndarray]) -> str:
     most, least = max(steps, key=steps.get), min(steps, key=steps.get)
     return (
         f"From pixel to pixel {title(most)} changes {steps[most] / steps[least]:.0f} times as much "
-        f"as {title(least)}"
+        f"as {title(least)}, as a share of its maximum (this crop)"
     )
 
 

@@ -197,7 +197,7 @@ def stability_sentence(stability: pd.DataFrame) -> str:
         said.append(
             f"- Under invisible noise {title(most)} changes most: max-sensitivity "
             f"{_row(noise.loc[most])}, n = {int(noise.loc[most, 'n'])}; "
-            f"{count(over, len(noise), 'explainers')} change by more than the map's own size."
+            f"by more than the map's own size: {count(over, len(noise), 'explainers')}."
         )
     seeds = measured(stability, "seed_correlation").dropna(subset="mean").set_index("explainer")
     drawing = seeds[seeds["mean"] < 1 - 1e-6]

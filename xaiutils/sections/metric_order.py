@@ -4,12 +4,13 @@ from collections.abc import Mapping
 
 import numpy as np
 import pandas as pd
+from scipy.stats import t
 
 from xaiutils.comparison import Ranking, paired_tests, wide_table
 from xaiutils.explainers import EXPLAINERS
 from xaiutils.names import in_order, title
 from xaiutils.sections.correlation import spearman_rows
-from xaiutils.sections.words import count, estimate
+from xaiutils.sections.words import count, estimate, number
 from xaiutils.statistics import draws, mean_defined, percentiles
 
 # measure -> (table, metric, sign that makes high good)
@@ -17,7 +18,7 @@ MEASURES = {
     "IoU": ("localisation", "iou", 1),
     "coverage": ("localisation", "coverage", 1),
     "precision": ("localisation", "spill", -1),
-    "pointing game": ("localisation", "pointing_15", 1),
+    "pointing, 15 px": ("localisation", "pointing_15", 1),
     "mass on object": ("localisation", "relevance_mass", 1),
     "insertion": ("faithfulness", "insertion", 1),
     "deletion": ("faithfulness", "deletion", -1),
@@ -89,13 +90,22 @@ def order_sentence(table: pd.DataFrame) -> str:
     return "\n".join([*said, f"- Each is over the means of {k} explainers, n = {n} images."])
 
 
+def by_chance(k: int) -> float:
+    """The correlation that k explainers in random order exceed in one of twenty cases."""
+    quantile = t.ppf(0.975, k - 2)
+    return float(quantile / np.sqrt(k - 2 + quantile**2))
+
+
 def verdict(row: pd.Series) -> str:
-    """What an interval of a correlation allows to say."""
+    """What a correlation of k explainers' means and its interval over images allow to say."""
     if not np.isfinite(row["low"]):
         return "without an interval"
-    if row["low"] > 0:
-        return "they agree on the order"
-    return "they reverse the order" if row["high"] < 0 else "no agreement can be told from chance"
+    if row["low"] <= 0 <= row["high"]:
+        return "no agreement can be told from chance"
+    if abs(row["rho"]) < by_chance(row["k"]):
+        chance = number(by_chance(row["k"]))
+        return f"of this sign on any such images, but {int(row['k'])} explainers reach ±{chance} by chance"
+    return "they agree on the order" if row["low"] > 0 else "they reverse the order"
 
 
 def ranking_title(found: Ranking, of: str) -> str:
@@ -113,17 +123,19 @@ def ranking_sentence(found: Ranking, wide: pd.DataFrame, higher_is_better: bool 
     `wide` holds the values that `found` was made of, `higher_is_better` as it was asked there.
     """
     best = found.ranks.index[0]
-    tests = paired_tests(wide, [(best, cue) for cue in found.ranks.index[1:]])
+    tests = paired_tests(wide)  # corrected for all pairs: the leader was not known beforehand
+    tests = tests[(tests["a"] == best) | (tests["b"] == best)]
     surely = int((tests["p_holm"] < 0.05).sum())
-    effect = (1 if higher_is_better else -1) * tests["rank_biserial"]
+    sign = np.where(tests["a"] == best, 1, -1) * (1 if higher_is_better else -1)
+    effect = sign * tests["rank_biserial"]
     return (
         f"- Friedman's test over {len(found.ranks)} explainers and n = {found.n} images: "
         f"χ² = {found.statistic:.1f}, {p_equals(found.p)}.\n"
         f"- Mean ranks that differ by less than {found.distance:.2f} (Nemenyi, 5 %) are not told "
         f"apart.\n"
-        f"- {title(best)} against each other explainer (Wilcoxon, Holm's correction): better with "
-        f"p < 0.05 than {count(surely, len(tests), 'others')}; rank-biserial effect from "
-        f"{effect.min():.2f} to {effect.max():.2f}."
+        f"- {title(best)} against each other explainer (Wilcoxon, Holm's correction over all "
+        f"pairs): better with p < 0.05 than {count(surely, len(tests), 'others')}; rank-biserial "
+        f"effect over all {len(tests)} from {number(effect.min())} to {number(effect.max())}."
     )
 
 

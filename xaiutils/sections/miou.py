@@ -118,7 +118,8 @@ def miou_sentence(found: pd.DataFrame) -> str:
             said.append(
                 f"- {SEGMENTER_TITLES.get(route, f'map, {route}')}, best {kind}: "
                 f"{title(best['cue'])}, **{estimate(best['miou'], best['low'], best['high'])}** "
-                f"{best['measure']} (n = {best['n']} images, {best['classes']} classes)."
+                f"{best['measure']} (n = {best['n']} images, "
+                f"{best['classes']} of {best['classes'] + best['absent']} classes)."
             )
     said.append("- Pixels of all images are pooled: this is not the mean of the IoUs of images.")
     return "\n".join(said)

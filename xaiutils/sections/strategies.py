@@ -105,7 +105,8 @@ def strategy_sentence(table: pd.DataFrame, chosen: Chosen | None = None) -> str:
         said += [_chosen_sentence(row_of(table, *chosen))]
     for prompting in GALLERIES:
         said += [_prompting_sentence(table, prompting)]
-    said += [_control_sentence(table), _oracle_sentence(table)]
+    said += [_control_sentence(table, prompting) for prompting in GALLERIES]
+    said += [_oracle_sentence(table)]
     return " ".join(text for text in said if text)
 
 
@@ -140,30 +141,30 @@ def _verdict(row: pd.Series) -> str:
         return f"It meets the target: {TARGET} or more, and {MARGIN:+.2f} or more over the floor."
     missed = []
     if row["mean"] < TARGET:
-        missed += [f"a mean of {TARGET}"]
+        missed += [f"mean IoU of {TARGET}"]
     if row["gain"] < MARGIN:
         missed += [f"{MARGIN:+.2f} over the floor"]
     if not row["gain_low"] > 0:
         missed += ["an interval above zero"]
-    met = "" if len(missed) == 3 else "; the rest is met"
-    return f"Of the target it misses {' and '.join(missed)}{met}."
+    met = "" if len(missed) == 3 else "; it meets the rest"
+    return f"It misses the target's {' and '.join(missed)}{met}."
 
 
 def _as_change(row: pd.Series) -> pd.Series:
     return pd.Series({"mean": row["gain"], "low": row["gain_low"], "high": row["gain_high"]})
 
 
-def _control_sentence(table: pd.DataFrame) -> str:
-    """The same gallery, chosen by nearness to the centre: what is the explanation's part?"""
-    control = row_of(table, "floor:centre map", "gallery")
+def _control_sentence(table: pd.DataFrame, prompting: str) -> str:
+    """The masks that no map proposed, chosen by nearness to the centre: what do maps add?"""
+    control = row_of(table, "floor:centre map", prompting)
     if control is None:
         return ""
-    best = of(table, "gallery").iloc[0]
+    best = of(table, prompting).iloc[0]
     return (
-        "The same gallery, chosen by a blob in the centre of the image in place of an "
-        f"explanation, reaches {estimate(control['mean'], control['low'], control['high'])}; "
-        f"choosing by {title(best['cue'])} is "
-        f"{number(best['mean'] - control['mean'], sign=True)} against it: the explanation's part."
+        f"**{prompting}** without any explanation, the masks that no map proposed chosen by a blob "
+        "in the centre of the image, reaches "
+        f"{estimate(control['mean'], control['low'], control['high'])}; {title(best['cue'])} is "
+        f"{number(best['mean'] - control['mean'], sign=True)} against it."
     )
 
 

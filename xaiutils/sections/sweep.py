@@ -72,9 +72,14 @@ def sweep_sentence(found: pd.DataFrame) -> str:
         return NOT_MEASURED
     said = [
         f"- {row.factor}, {_result(row.result)}: **{estimate(row.range, row.low, row.high)}** IoU "
-        f"between {title(row.best)} (best) and {title(row.worst)} (worst) of {row.options}"
+        + (
+            f"over {row.options} draws"
+            if row.factor == "drawing"
+            else f"between {title(row.best)} (best) and {title(row.worst)} (worst) of {row.options}"
+        )
         for row in found.itertuples()
     ]
+    said = [f"On {found['n'].max()} images:\n", *said]
     chance = found[found["factor"] == "drawing"]
     if len(chance):
         limit = chance["range"].iloc[0]

@@ -7,7 +7,7 @@ from xaiutils.names import SEGMENTER_TITLES
 from xaiutils.sections.cues import FUSED, best_of, look_up, proxy_segmenter
 from xaiutils.sections.floors import floor_table
 from xaiutils.sections.published import published
-from xaiutils.sections.words import short_title
+from xaiutils.sections.words import count, short_title
 
 TABLE3 = [
     *["method", "backbone", "supervision", "metric", "data", "value", "low", "high"],
@@ -53,7 +53,7 @@ def table3(segmentation: pd.DataFrame, backbone: str) -> pd.DataFrame:
                         label,
                         uses,
                         supervision,
-                        "mean IoU of one object",
+                        "mean IoU of object against background",
                         f"{n} images of this study",
                     ],
                     *[100 * value for value in (mean, low, high)],
@@ -72,8 +72,9 @@ def table3_sentence(table: pd.DataFrame) -> str:
     row = ours.iloc[0]
     above = int((paper > row["value"]).sum())
     return (
-        f'By the number alone, "{row["method"]}" ({row["value"]:.1f}) would stand below {above} of '
-        f"the {len(paper)} published rows. **The numbers are not comparable**: ours is a mean over "
-        f"{row['data']} of the IoU of one named object, theirs one 21-class mIoU over a whole "
-        "split, in which every wrong class counts."
+        f'By the number alone, "{row["method"]}" ({row["value"]:.1f}) would stand below '
+        f"{count(above, len(paper), 'published rows')}. **The numbers are not comparable**: ours "
+        f"is a mean over "
+        f"{row['data']} of the IoU of the object against its background, theirs one 21-class "
+        "mIoU over a whole split, in which every wrong class counts."
     )

@@ -14,7 +14,7 @@ from xaiutils.explainers import EXPLAINERS
 from xaiutils.names import BOX, SAM, TRUTH, in_order, title
 from xaiutils.sections.borrow import STORED, borrowed, with_table
 from xaiutils.sections.correlation import correlations
-from xaiutils.sections.words import estimate, rho_text
+from xaiutils.sections.words import estimate, of_explainers, rho_text
 from xaiutils.statistics import mean_interval, summary
 from xaiutils.study import Study, studies_dir
 
@@ -140,6 +140,10 @@ def trained_sentence(table: pd.DataFrame, found: pd.DataFrame) -> str:
         f"- The best single explainer is {source_title(best)} "
         f"({_mean(means.loc[best])}); {_against(table, best)}",
     ]
+    if BOX in means.index:
+        single = means.loc[sources_of(by_explainer(table)), "mean"]
+        below = of_explainers(single < means.loc[BOX, "mean"])
+        said.append(f"- The head taught by a box in the centre is better than those of {below}.")
     return "\n".join(said)
 
 
