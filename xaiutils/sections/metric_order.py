@@ -103,8 +103,8 @@ def verdict(row: pd.Series) -> str:
     if row["low"] <= 0 <= row["high"]:
         return "no agreement can be told from chance"
     if abs(row["rho"]) < by_chance(row["k"]):
-        chance = number(by_chance(row["k"]))
-        return f"of this sign on any such images, but {int(row['k'])} explainers reach ±{chance} by chance"
+        k, chance = int(row["k"]), number(by_chance(row["k"]))
+        return f"of this sign on any such images, but {k} explainers reach ±{chance} by chance"
     return "they agree on the order" if row["low"] > 0 else "they reverse the order"
 
 
