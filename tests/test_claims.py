@@ -122,7 +122,11 @@ def test_a_share_without_spread_has_the_exact_interval():
     assert none.high == pytest.approx(1 - 0.025 ** (1 / 31))  # Clopper and Pearson
     every = share_finding("q", pd.Series(np.ones(100)), at_least=0.05)
     assert every.high == 1 and every.low == pytest.approx(0.025 ** (1 / 100))
-    assert share_finding("q", pd.Series([0.0, 1.0] * 20)).high < 1
+    one = share_finding("q", pd.Series([1.0] + [0.0] * 77), at_least=0.05)
+    assert (one.low, one.high) == pytest.approx((0.00032, 0.0694), abs=1e-4)
+    assert one.points == "open"
+    parts = pd.Series([0.25, 0.75] * 20)
+    assert share_finding("q", parts) == mean_finding("q", parts)
     assert share_finding("q", pd.Series([], dtype=float)).n == 0
 
 

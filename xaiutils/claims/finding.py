@@ -61,10 +61,10 @@ def mean_finding(quantity: str, values: pd.Series, **claimed: float) -> Finding:
 
 
 def share_finding(quantity: str, hits: pd.Series, **claimed: float) -> Finding:
-    """`mean_finding` of a share: 0 or 1 an image. Where all are alike, which leaves a bootstrap
-    without width, the exact interval of Clopper and Pearson."""
+    """`mean_finding` of a share; of 0 or 1 an image with the exact interval of Clopper and Pearson:
+    near 0 and 1 a bootstrap is too narrow, and without width where all images are alike."""
     found = mean_finding(quantity, hits, **claimed)
-    if found.n == 0 or found.estimate not in (0, 1):
+    if found.n == 0 or not hits.dropna().isin([0, 1]).all():
         return found
     low, high = proportion_confint(found.estimate * found.n, found.n, 1 - LEVEL, method="beta")
     return replace(found, low=float(low), high=float(high))
