@@ -65,9 +65,15 @@ def chromium(browsers) -> str:
     for name in ("chromium", "chromium-browser", "google-chrome", "google-chrome-stable"):
         if found := shutil.which(name):
             return found
-    if not Path(browsers.chromium.executable_path).exists():
-        pytest.skip("no Chromium: install it, or run `playwright install chromium`")
-    return browsers.chromium.executable_path
+    path = browsers.chromium.executable_path
+    try:
+        browsers.chromium.launch(executable_path=path, args=["--no-sandbox"]).close()
+    except Exception as error:  # not downloaded, or without the libraries that it needs
+        line = str(error).strip().splitlines()[0]
+        pytest.skip(
+            f"no Chromium: install it, or `playwright install --with-deps chromium`: {line}"
+        )
+    return path
 
 
 @pytest.fixture

@@ -9,7 +9,7 @@ import section_tables as given
 
 from xaiutils import claims
 from xaiutils.claims import Finding, maps, proxy, training
-from xaiutils.claims.finding import judge, mean_finding, share_finding
+from xaiutils.claims.finding import decide, judge, mean_finding, share_finding
 from xaiutils.errors import InputError
 from xaiutils.study import StudyConfig
 
@@ -125,9 +125,17 @@ def test_a_share_without_spread_has_the_exact_interval():
     one = share_finding("q", pd.Series([1.0] + [0.0] * 77), at_least=0.05)
     assert (one.low, one.high) == pytest.approx((0.00032, 0.0694), abs=1e-4)
     assert one.points == "open"
-    parts = pd.Series([0.25, 0.75] * 20)
-    assert share_finding("q", parts) == mean_finding("q", parts)
+    almost = share_finding("q", pd.Series([1 / 6] + [0.0] * 30), at_least=0.05)
+    assert almost.high > none.high and almost.points == "open"  # a hit more is not against
     assert share_finding("q", pd.Series([], dtype=float)).n == 0
+
+
+def test_findings_on_few_images_are_told_and_decide_nothing():
+    many, one = Finding("a", 0.5, 0.4, 0.6, 30, 0.1), Finding("b", 0.5, np.nan, np.nan, 1, 0.1)
+    against = Finding("c", -0.3, -0.4, -0.2, 2, 0.1)
+    verdict, reason = decide([many, one, against])
+    assert verdict == "supported" and "b 0.50, n = 1" in reason and "(against)" in reason
+    assert decide([one, against])[0] == "not tested here"
 
 
 def test_an_end_that_rounds_to_a_border_has_three_digits():

@@ -54,11 +54,14 @@ def test_a_notebook_shows_the_file_itself_and_closes_the_figure(fig, tmp_path, m
     monkeypatch.setattr(report.plt, "get_backend", lambda: "inline")
     monkeypatch.setattr(report, "display", shown.append)
     save_figure(fig, tmp_path, "drawing")
+    assert plt.fignum_exists(fig.number) and not shown  # a script, started by a notebook
+    monkeypatch.setattr(report, "get_ipython", lambda: "a shell")
+    save_figure(fig, tmp_path, "drawing")
     assert not plt.fignum_exists(fig.number)
     (image,) = shown
     assert image.format == "png" and image.data == (tmp_path / "drawing.png").read_bytes()
     with Image.open(tmp_path / "drawing.png") as picture:
-        assert image.width == round(picture.width * 120 / 150)
+        assert image.width == int(picture.width * 120 / 150)
 
     noise = np.random.default_rng(0).random((600, 800, 3))
     photo, ax = plt.subplots(figsize=(6, 4))
@@ -72,7 +75,18 @@ def test_a_notebook_shows_the_file_itself_and_closes_the_figure(fig, tmp_path, m
 def test_png_and_pdf_have_one_layout(tmp_path):
     fig, ax = plt.subplots(figsize=(4, 3), layout="constrained")
     ax.set(title="a title", xlabel="x")
+    engine, dpi, drawn = fig.get_layout_engine(), fig.dpi, []
+    savefig = fig.savefig
+
+    def spy(*args, **options):
+        drawn.append(ax.get_position().bounds)
+        savefig(*args, **options)
+        drawn.append(ax.get_position().bounds)
+
+    fig.savefig = spy
     save_figure(fig, tmp_path, "f")
+    assert len(drawn) == 4 and len(set(drawn)) == 1
+    assert fig.get_layout_engine() is engine and fig.dpi == dpi
     with Image.open(tmp_path / "f.png") as image:
         inches = np.array(image.size) / 150
     found = re.search(rb"/MediaBox \[ 0 0 ([\d.]+) ([\d.]+) \]", (tmp_path / "f.pdf").read_bytes())

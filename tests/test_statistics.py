@@ -1,5 +1,7 @@
 """Tests, effect sizes, rankings and intervals against scipy, published tables and hand counts."""
 
+from itertools import permutations
+
 import numpy as np
 import pandas as pd
 import pytest
@@ -140,11 +142,14 @@ def test_interval_of_a_mean_is_that_of_the_other_bootstrap():
 
 
 def test_few_explainers_agree_by_chance():
-    # the critical values of a correlation, two-sided, 5 %: Fisher and Yates
-    assert by_chance(9) == pytest.approx(0.6664, abs=1e-4)
-    assert by_chance(4) == pytest.approx(0.9500, abs=1e-4)
+    for k in range(3, 9):  # every order
+        orders = np.array(list(permutations(range(k)))) - (k - 1) / 2
+        rho = np.abs(orders @ orders[0]) / (orders[0] @ orders[0])
+        reached = [r for r in np.unique(rho.round(9)) if (rho > r - 1e-6).mean() <= 0.05]
+        assert by_chance(k) == pytest.approx(min(reached, default=np.inf), abs=5e-4)
+    assert by_chance(30) == pytest.approx(0.361, abs=1e-3)  # Pearson's, near enough
     row = pd.Series({"rho": 0.47, "low": 0.2, "high": 0.6, "k": 9})
-    assert verdict(row) == "of this sign on any such images, but 9 explainers reach ±0.67 by chance"
+    assert verdict(row) == "of this sign on any such images, but 9 explainers reach ±0.70 by chance"
     row[["rho", "low", "high"]] = 0.9, 0.8, 1.0
     assert verdict(row) == "they agree on the order"
 
@@ -159,4 +164,6 @@ def test_measures_that_order_alike_and_in_reverse():
     assert found[["n", "k"]].to_numpy().tolist() == [[20, 4]] * 3
     assert "ρ = 1.00" in order_title(found)
     assert "IoU and deletion: ρ = −1.00" in order_sentence(found)
-    assert "they reverse the order" in order_sentence(found)
+    assert "but 4 explainers are too few" in order_sentence(found)
+    row = pd.Series({"rho": -0.9, "low": -1.0, "high": -0.8, "k": 9})
+    assert verdict(row) == "they reverse the order"

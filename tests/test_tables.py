@@ -1,12 +1,16 @@
 """The paper's tables beside ours."""
 
+from dataclasses import replace
+
 import numpy as np
 import pandas as pd
 import pytest
 from scipy.stats import spearmanr
 
+from xaiutils.config import StudyConfig
 from xaiutils.errors import InputError
 from xaiutils.sections import cost, failure_modes, published, table2, words
+from xaiutils.sections.target import target_sentence
 
 
 def tidy(values: dict[str, list[float]], metric: str) -> pd.DataFrame:
@@ -208,3 +212,19 @@ def test_shown_rounds_and_marks_the_unknown():
     for cell in (">−0.70<", ">–<", ">12<", f">{long}<"):
         assert cell in html
     assert ">12.00<" not in html
+
+
+def test_the_explained_class_is_counted_against_the_objects():
+    config = StudyConfig("t", dataset="voc2012", reading="binary", logit="predicted")
+    # tabby for a cat and a person; ox (345) for a cow: near; a greenhouse for a horse
+    samples = pd.DataFrame(
+        {"label": ["cat, person", "cow", "horse"], "target": [281, 345, 580]}, index=[3, 4, 5]
+    )
+    said = target_sentence(samples, config)
+    assert "On 1 of 3 samples it names an object that the mask holds, on 1 more a related" in said
+    assert "on the other 1 it is something else" in said
+    assert target_sentence(samples.iloc[:2], config).endswith("(an ox for a cow).")
+    for logit, text in (("given", "data set names"), ("mapped", "likeliest"), ("probe", "probe")):
+        assert text in target_sentence(samples, replace(config, logit=logit))
+    polyps = replace(config, dataset="kvasir-seg", reading="class")
+    assert target_sentence(samples, polyps).endswith("whatever the masks hold.")

@@ -15,6 +15,7 @@ from xaiutils.errors import InputError
 BINS = 256
 FLAT = 1e-6
 BORDER = 0.05  # of the side: the band along the borders of a map
+BAND = 1 - (1 - 2 * BORDER) ** 2  # its share of the area
 
 
 def as_map(map: np.ndarray) -> np.ndarray:

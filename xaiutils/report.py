@@ -7,13 +7,14 @@ that a repeated run changes no file that is kept under version control.
 import io
 import os
 import tempfile
-from collections.abc import Callable
-from contextlib import suppress
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager, suppress
 from pathlib import Path
 
 import matplotlib.pyplot as plt
 import pandas as pd
 import PIL.Image
+from IPython import get_ipython
 from IPython.display import Image, display
 from matplotlib.figure import Figure
 from matplotlib.transforms import Bbox
@@ -49,25 +50,37 @@ def save_figure(fig: Figure, folder: str | Path, name: str) -> None:
     """Write <name>.png (150 dpi) and <name>.pdf, trimmed to what is drawn.
 
     Where the notebook shows figures inline, it shows that very PNG, at once, and the figure is
-    closed: otherwise it would be drawn again. Elsewhere the figure stays open. What is laid out
-    automatically is laid out once, for both files.
+    closed: otherwise it would be drawn again. Elsewhere the figure stays open as it was.
     """
-    fig.set_dpi(DPI)
-    fig.draw_without_rendering()
-    fig.set_layout_engine("none")
-    page = fig.get_tightbbox().padded(PAD)
 
     def pdf(path: str | Path) -> None:
         fig.savefig(path, format="pdf", dpi=DPI, bbox_inches=page, metadata=UNDATED)
 
-    picture = _drawn(fig, page)
-    png = io.BytesIO()
-    picture.save(png, "PNG", dpi=(DPI, DPI))
-    _write(folder, f"{name}.png", lambda path: path.write_bytes(png.getvalue()))
-    _write(folder, f"{name}.pdf", pdf)
-    if "inline" in plt.get_backend():
+    with _laid_out(fig) as page:
+        picture = _drawn(fig, page)
+        png = io.BytesIO()
+        picture.save(png, "PNG", dpi=(DPI, DPI))
+        _write(folder, f"{name}.png", lambda path: path.write_bytes(png.getvalue()))
+        _write(folder, f"{name}.pdf", pdf)
+    # a script that a notebook starts inherits the backend, but has nothing to show on
+    if get_ipython() is not None and "inline" in plt.get_backend():
         plt.close(fig)
         _show(picture, png.getvalue())
+
+
+@contextmanager
+def _laid_out(fig: Figure) -> Iterator[Bbox]:
+    """What is drawn of the figure, in inches; inside, nothing is laid out again."""
+    dpi, engine = fig.dpi, fig.get_layout_engine()
+    fig.set_dpi(DPI)
+    fig.draw_without_rendering()
+    fig.set_layout_engine("none")
+    try:
+        yield fig.get_tightbbox().padded(PAD)
+    finally:
+        fig.set_dpi(dpi)
+        if engine is not None:
+            fig.set_layout_engine(engine)
 
 
 def _drawn(fig: Figure, page: Bbox) -> PIL.Image.Image:
@@ -82,7 +95,7 @@ def _show(picture: PIL.Image.Image, png: bytes) -> None:
     """In the cell's output, photographs as JPEG: their PNG would fill the notebook."""
     large = len(png) > LARGE
     data, kind = (jpeg(picture), "jpeg") if large else (png, "png")
-    display(Image(data, format=kind, width=round(picture.width * SCREEN / DPI)))
+    display(Image(data, format=kind, width=int(picture.width * SCREEN / DPI)))
 
 
 def on_white(picture: PIL.Image.Image) -> PIL.Image.Image:

@@ -1,6 +1,6 @@
 """Means and other estimates over images, with bootstrap intervals."""
 
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Iterator, Sequence
 
 import numpy as np
 import pandas as pd
@@ -9,7 +9,7 @@ from scipy.stats import bootstrap
 LEVEL = 0.95
 FEWEST = 30  # images; fewer show a direction at most, and decide no claim
 RESAMPLES = 2000
-BLOCK = 20_000  # indices drawn at once: enough to be fast, few enough for any number of images
+BLOCK = 20_000  # indices at once: enough to be fast, few enough for any number of images
 
 
 def mean_interval(values, level: float = LEVEL) -> tuple[float, float, float]:
@@ -53,16 +53,17 @@ def interval_over(
     it is undefined: these draws are left out. Seeded; NaN below three images or where no draw is
     defined.
     """
-    drawn = draws(n, resamples)
-    step = max(BLOCK // max(n, 1), 1)
-    found = [estimate(drawn[i : i + step]) for i in range(0, len(drawn), step)]
+    found = [estimate(block) for block in draws(n, resamples)]
     return percentiles(np.concatenate(found) if found else [], level)
 
 
-def draws(n: int, resamples: int = 1000) -> np.ndarray:
-    """(B, n) indices: seeded draws with replacement of n images; (0, n) below three images."""
+def draws(n: int, resamples: int = 1000) -> Iterator[np.ndarray]:
+    """Seeded draws with replacement of n images: indices in blocks (b, n), `resamples` draws in
+    all; none below three images. The draws do not depend on the blocks."""
     rng = np.random.default_rng(0)
-    return rng.integers(n, size=(resamples if n >= 3 else 0, n))
+    step = max(BLOCK // max(n, 1), 1)
+    for start in range(0, resamples if n >= 3 else 0, step):
+        yield rng.integers(n, size=(min(step, resamples - start), n))
 
 
 def percentiles(found: Sequence[float], level: float = LEVEL) -> tuple[float, float]:

@@ -195,7 +195,8 @@ class Study:
     def caption(self) -> str:
         """n, data set, classifier, settings and segmenter, for captions."""
         config = self.config
-        each = "samples (image and class)" if config.reading == "class" else "images"
+        several = config.reading == "class" and config.dataset in ("voc2012", "usis10k")
+        each = "samples (image and class)" if several else "images"
         data = (
             "bundled photographs" if config.dataset == "sample" else f"{each} of {config.dataset}"
         )

@@ -37,7 +37,7 @@ def measure(study: Study, unit: str) -> list[dict]:
     sample = study.sample(unit)
     single = {name: study.saliency(unit, name) for name in explainers(study)}
     fused = fusions(study, sample, single)
-    bench = Bench(segmenter_of(study), sample)
+    bench = Bench(sam_of(study), sample)
     shared = bench.propose(gallery.shared_prompts(sample.mask.shape))
     own = {
         cue: bench.propose(
@@ -56,7 +56,7 @@ def measure(study: Study, unit: str) -> list[dict]:
     return [{"sample": unit, **row} for row in rows]
 
 
-def segmenter_of(study: Study) -> Segmenter:
+def sam_of(study: Study) -> Segmenter:
     """The study's SAM; the embedded one where the study used none (a training study)."""
     if set(study.config.segmenters) & {"sam2", SEGMENTER}:
         return study.segmenter(proxy_segmenter(study.table("segmentation")))

@@ -26,11 +26,12 @@ from xaiutils.maps import normalise
 from xaiutils.metrics.agreement import spearman
 from xaiutils.metrics.stability import max_sensitivity, spread
 from xaiutils.names import in_order
+from xaiutils.statistics import FEWEST
 from xaiutils.study import Study
 
 COLUMNS = ["sample", "explainer", "metric", "value"]
 VERSION = 1
-SAMPLES, SLOW_SAMPLES = 30, 1
+SAMPLES, SLOW_SAMPLES = FEWEST, 1
 DRAWS, SEEDS = 2, 3
 RADIUS = 0.02
 BRIGHTER = 1.1

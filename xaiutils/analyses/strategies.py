@@ -2,9 +2,10 @@
 
 Prompting "gallery" and "gallery-learned": the mask that each chooses of every gallery of the
 analysis `gallery`, which has to be made first; the learned and the graph-based fusion also by
-Otsu's threshold ("otsu") and by the paper's dual cues ("dual"). Beside them the gallery chosen by a
-blob in the centre (cue "floor:centre map") and, chosen with the truth, the best mask of any gallery
-("ceiling:best of gallery"). score is SAM's; seconds those of all masks of the gallery.
+Otsu's threshold ("otsu") and by the paper's dual cues ("dual"). Beside them the masks that no map
+proposed, chosen by a blob in the centre (cue "floor:centre map"), and the best mask of any gallery,
+chosen with the truth ("ceiling:best of gallery"). score is SAM's; seconds those of all masks of the
+gallery.
 
 The choosers' numbers come from `data/learned/selection.json`, found on training images alone.
 """
@@ -36,7 +37,7 @@ def units(study: Study) -> list[str]:
 
 
 def measure(study: Study, unit: str) -> list[dict]:
-    segmenter = masks.segmenter_of(study)
+    segmenter = masks.sam_of(study)
     name = "sam2" if "sam2" in study.config.segmenters else masks.SEGMENTER
     table = study.table("gallery")
     table = table[table["sample"] == unit]

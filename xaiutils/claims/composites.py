@@ -11,9 +11,9 @@ import pandas as pd
 from xaiutils.claims.finding import UNTESTED, Finding, decide, mean_finding, share_finding
 from xaiutils.cutouts.stored import CutoutStudy, open_cutouts
 from xaiutils.errors import InputError, UnusableFile
-from xaiutils.maps import BORDER
+from xaiutils.maps import BAND, BORDER
+from xaiutils.sections.words import percent
 
-BAND = 1 - (1 - 2 * BORDER) ** 2  # share of the area that is within BORDER of a side
 COLUMNS = ["id", "claim", "quantity", "estimate", "low", "high", "n", "verdict", "reason"]
 
 
@@ -50,8 +50,8 @@ def empty_borders(study: CutoutStudy) -> list[Finding]:
     heavy = (table["value"] > BAND).astype(float).groupby(table["object"]).mean()
     quantity = (
         f"share of composites with an empty border ({len(table)}, an object each) on which "
-        f"Score-CAM's outer {BORDER:.0%} of each side holds more than its area's share"
-    ).replace("%", " %")
+        f"Score-CAM's outer {percent(BORDER)} of each side holds more than its area's share"
+    )
     return [share_finding(quantity, heavy, at_least=0.05)]
 
 

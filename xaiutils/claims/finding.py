@@ -61,10 +61,11 @@ def mean_finding(quantity: str, values: pd.Series, **claimed: float) -> Finding:
 
 
 def share_finding(quantity: str, hits: pd.Series, **claimed: float) -> Finding:
-    """`mean_finding` of a share; of 0 or 1 an image with the exact interval of Clopper and Pearson:
-    near 0 and 1 a bootstrap is too narrow, and without width where all images are alike."""
+    """`mean_finding` of a share, 0 to 1 an image, with the exact interval of Clopper and Pearson:
+    near 0 and 1 a bootstrap is too narrow, and without width where all images are alike. For values
+    between 0 and 1, which vary less, it is too wide rather than too narrow."""
     found = mean_finding(quantity, hits, **claimed)
-    if found.n == 0 or not hits.dropna().isin([0, 1]).all():
+    if found.n == 0:
         return found
     low, high = proportion_confint(found.estimate * found.n, found.n, 1 - LEVEL, method="beta")
     return replace(found, low=float(low), high=float(high))
@@ -83,10 +84,11 @@ def judge(findings: list[Finding]) -> tuple[str, str]:
 
 
 def decide(found: list[Finding], of: str = "") -> tuple[str, str]:
-    """`judge`, but `UNTESTED` below `FEWEST` images (or what is counted, `of`)."""
+    """`judge` by the findings on `FEWEST` images (or what is counted, `of`) or more; the reason
+    names all. Where all have fewer: `UNTESTED`, and which way they point."""
     verdict, reason = judge(found)
     n = max(finding.n for finding in found)
     if n >= FEWEST:
-        return verdict, reason
+        return judge([finding for finding in found if finding.n >= FEWEST])[0], reason
     counted = f"n = {n} {of}".strip()
     return UNTESTED, f"{counted}, a direction at most: {verdict}; {reason}"

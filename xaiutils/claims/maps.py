@@ -8,6 +8,7 @@ import pandas as pd
 
 from xaiutils.claims.finding import Finding, mean_finding, share_finding
 from xaiutils.comparison import wide_table
+from xaiutils.maps import BAND
 from xaiutils.names import title
 from xaiutils.sections import cost, published, table2
 from xaiutils.sections.cues import singles
@@ -200,7 +201,7 @@ def borders(study: Study) -> list[Finding]:
     wide = by_image(study, "border_share", "texture")
     if "scorecam" not in wide:
         return []
-    heavy = (wide["scorecam"].dropna() > 0.19).astype(float)
+    heavy = (wide["scorecam"].dropna() > BAND).astype(float)
     quantity = "share of images on which Score-CAM's border band holds more than its area's share"
     return [share_finding(quantity, heavy, at_least=0.05)]
 

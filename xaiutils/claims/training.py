@@ -2,7 +2,7 @@
 
 import pandas as pd
 
-from xaiutils.claims.finding import Finding, mean_finding
+from xaiutils.claims.finding import Finding, mean_finding, share_finding
 from xaiutils.explainers import EXPLAINERS
 from xaiutils.names import SEGMENTER_TITLES
 from xaiutils.sections.seed_quality import (
@@ -46,7 +46,7 @@ def seed_predicts(study: Study) -> list[Finding]:
     ]
     part = table[table["segmenter"] == sam].dropna(subset=["seed", "final"])
     above = (part["final"] > part["seed"]).groupby(part["sample"]).mean()
-    return [*found, mean_finding("share of masks better than their seed", above, at_most=0.05)]
+    return [*found, share_finding("share of masks better than their seed", above, at_most=0.05)]
 
 
 def bias_amplified(study: Study) -> list[Finding]:
@@ -57,7 +57,7 @@ def bias_amplified(study: Study) -> list[Finding]:
         part = table[table["region"] == region]
         each = (part["head"] - part["seed"]).groupby(part["sample"]).mean()
         quantity = f"share of the {CONTEXT[region]} that the trained head marks minus its seed's"
-        if each.count() > 1:  # a single image has no interval, and decides nothing
+        if each.count():
             found.append(mean_finding(quantity, each, at_least=0))
     return found
 

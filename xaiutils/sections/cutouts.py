@@ -110,7 +110,10 @@ def place_sentence(change: pd.DataFrame) -> str:
     loses = "lose" if len(fallen) > 1 else "loses"
     worst = rest["mean"].idxmin()
     lowest = estimate(*rest.loc[worst, ["mean", "low", "high"]], sign=True)
-    unsure = [cue_title(cue) for cue in rest.index[rest["low"] <= floor["mean"]]]
+    unsure = [
+        cue_title(cue)
+        for cue in rest.index[rest["low"].le(floor["mean"]) & rest["high"].ge(floor["mean"])]
+    ]
     asked = {n: ", ".join(cue_title(cue) for cue in part.index) for n, part in rest.groupby("n")}
     return (
         f"From the centre to 0.3 sides away the centre box loses "

@@ -13,6 +13,8 @@ from xaiutils.sections.correlation import spearman_rows
 from xaiutils.sections.words import count, estimate, number
 from xaiutils.statistics import draws, mean_defined, percentiles
 
+# k -> critical value of Spearman's rho, two-sided, 5 %
+CRITICAL = {5: 1.0, 6: 0.886, 7: 0.786, 8: 0.738, 9: 0.700, 10: 0.648, 11: 0.618, 12: 0.587}
 # measure -> (table, metric, sign that makes high good)
 MEASURES = {
     "IoU": ("localisation", "iou", 1),
@@ -48,8 +50,11 @@ def metric_correlations(values: Mapping[str, pd.DataFrame]) -> pd.DataFrame:
     cues = in_order(set.intersection(*(set(wide.columns) for wide in values.values())))
     arrays = {name: wide.loc[samples, cues].to_numpy(float) for name, wide in values.items()}
     n = len(samples)
-    drawn = np.vstack([np.arange(n)[None], draws(n)])
-    means = {name: mean_defined(values[drawn], axis=1) for name, values in arrays.items()}
+    drawn = [np.arange(n)[None], *draws(n)]
+    means = {
+        name: np.concatenate([mean_defined(values[block], axis=1) for block in drawn])
+        for name, values in arrays.items()
+    }
     for i, a in enumerate(names):
         for b in names[i + 1 :]:
             rho = spearman_rows(means[a], means[b])
@@ -91,7 +96,12 @@ def order_sentence(table: pd.DataFrame) -> str:
 
 
 def by_chance(k: int) -> float:
-    """The correlation that k explainers in random order exceed in one of twenty cases."""
+    """The least |rho| that k explainers in random order reach in at most one of twenty cases.
+
+    Exact for small k (Zar 1972), infinite where no order is so rare; beyond by Student's t.
+    """
+    if k <= max(CRITICAL):
+        return CRITICAL.get(k, float("inf"))
     quantile = t.ppf(0.975, k - 2)
     return float(quantile / np.sqrt(k - 2 + quantile**2))
 
@@ -102,9 +112,10 @@ def verdict(row: pd.Series) -> str:
         return "without an interval"
     if row["low"] <= 0 <= row["high"]:
         return "no agreement can be told from chance"
-    if abs(row["rho"]) < by_chance(row["k"]):
-        k, chance = int(row["k"]), number(by_chance(row["k"]))
-        return f"of this sign on any such images, but {k} explainers reach ±{chance} by chance"
+    if abs(row["rho"]) < by_chance(row["k"]) - 1e-9:
+        k, chance = int(row["k"]), by_chance(row["k"])
+        few = f"reach ±{number(chance)} by chance" if np.isfinite(chance) else "are too few"
+        return f"of this sign on any such images, but {k} explainers {few}"
     return "they agree on the order" if row["low"] > 0 else "they reverse the order"
 
 
@@ -125,9 +136,9 @@ def ranking_sentence(found: Ranking, wide: pd.DataFrame, higher_is_better: bool 
     best = found.ranks.index[0]
     tests = paired_tests(wide)  # corrected for all pairs: the leader was not known beforehand
     tests = tests[(tests["a"] == best) | (tests["b"] == best)]
-    surely = int((tests["p_holm"] < 0.05).sum())
     sign = np.where(tests["a"] == best, 1, -1) * (1 if higher_is_better else -1)
     effect = sign * tests["rank_biserial"]
+    surely = int(((tests["p_holm"] < 0.05) & (effect > 0)).sum())
     return (
         f"- Friedman's test over {len(found.ranks)} explainers and n = {found.n} images: "
         f"χ² = {found.statistic:.1f}, {p_equals(found.p)}.\n"

@@ -92,8 +92,8 @@ def strategy_title(table: pd.DataFrame, chosen: Chosen | None = None) -> str:
 
 
 def strategy_sentence(table: pd.DataFrame, chosen: Chosen | None = None) -> str:
-    """What training images chose; the galleries against the floor, the gallery chosen without an
-    explanation, and the best."""
+    """What training images chose; the galleries against the floor, the masks that no map proposed
+    chosen by the centre, and the best."""
     floor = best_floor(table)
     if floor is None or of(table, "gallery").empty:
         return "This study has no gallery or no floor to compare it with."
@@ -145,7 +145,7 @@ def _verdict(row: pd.Series) -> str:
     if row["gain"] < MARGIN:
         missed += [f"{MARGIN:+.2f} over the floor"]
     if not row["gain_low"] > 0:
-        missed += ["an interval above zero"]
+        missed += ["interval above zero"]
     met = "" if len(missed) == 3 else "; it meets the rest"
     return f"It misses the target's {' and '.join(missed)}{met}."
 

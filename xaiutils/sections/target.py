@@ -1,5 +1,4 @@
-"""Which class the maps of a study explain, and whether the objects of its masks are of that "
-"class."""
+"""Which class the maps of a study explain, and on how many images an object is of that class."""
 
 import pandas as pd
 
@@ -16,7 +15,7 @@ RULES = {
 
 
 def target_sentence(samples: pd.DataFrame, config: StudyConfig) -> str:
-    """The explained class; for VOC's top-1 class also on how many images it names an object.
+    """The explained class; for VOC's top-1 class also for how many samples it names an object.
 
     samples: the study's table of that name.
     """
@@ -26,15 +25,20 @@ def target_sentence(samples: pd.DataFrame, config: StudyConfig) -> str:
     if config.dataset != "voc2012":
         return f"{text}, whatever the masks hold."
     mapping = load_mapping("voc2012", CLASSES)
-    names = [[mapping[label] for label in text.split(", ")] for text in samples["label"]]
-    hits = [
-        {match.match in TAKEN for match in matches if target in match.indices}
-        for matches, target in zip(names, samples["target"])
-    ]
-    own, near = sum(True in hit for hit in hits), sum(hit == {False} for hit in hits)
+    own = near = 0
+    for labels, target in zip(samples["label"], samples["target"]):
+        matches = [mapping[label] for label in labels.split(", ")]
+        named = [match.match in TAKEN for match in matches if target in match.indices]
+        own, near = own + any(named), near + (named != [] and not any(named))
     n = len(samples)
+    other = n - own - near
+    text = (
+        f"{text}. On {count(own, n, 'samples')} it names an object that the mask holds, on {near} "
+        "more a related one (an ox for a cow)"
+    )
+    if not other:
+        return f"{text}."
     return (
-        f"{text}. On {count(own, n, 'images')} it names an object that the mask holds, on {near} "
-        f"more a related one (an ox for a cow); on the other {n - own - near} it is something "
-        "else, and such a map cannot be expected to find the object."
+        f"{text}; on the other {other} it is something else, and such a map cannot be expected to "
+        "find the object."
     )

@@ -141,9 +141,9 @@ def trained_sentence(table: pd.DataFrame, found: pd.DataFrame) -> str:
         f"({_mean(means.loc[best])}); {_against(table, best)}",
     ]
     if BOX in means.index:
-        single = means.loc[sources_of(by_explainer(table)), "mean"]
-        below = of_explainers(single < means.loc[BOX, "mean"])
-        said.append(f"- The head taught by a box in the centre is better than those of {below}.")
+        gaps = [difference(table, BOX, source)[1] for source in sources_of(by_explainer(table))]
+        below = of_explainers(pd.Series(gaps) > 0)
+        said.append(f"- Clearly worse than the head taught by a box in the centre: {below}.")
     return "\n".join(said)
 
 
