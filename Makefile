@@ -29,7 +29,7 @@ figures: setup
 site: setup
 	$(RUN) -m xaiutils site
 
-test: setup lint browser
+test: setup browser lint
 	$(RUN) -m pytest -m "not slow"
 
 test-slow: setup

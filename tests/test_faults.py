@@ -539,6 +539,7 @@ WRITERS = {
     "site/gallery.py": "pages",
     "site/notebooks.py": "pages",
     "batch.py": "pages",
+    "report.py": "figures, which nothing reads again",
     "cost.py": "a report for people",
     "weights.py": "weights of others, known by their SHA-256",
 }

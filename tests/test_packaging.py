@@ -251,6 +251,7 @@ def test_figures_runs_the_study_asked_for(clone, arguments, study):
 def test_the_tests_are_linted_and_split(clone):
     made, _ = make(clone, "test")
     assert made[-3:] == ["-m ruff check .", "-m ruff format --check .", "-m pytest -m not slow"]
+    assert made[-4] == "-m playwright install chromium"  # none is on this clone's path
     assert make(clone, "test-slow")[0] == ["-m pytest -m slow --durations=15"]
 
 
