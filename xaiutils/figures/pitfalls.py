@@ -62,7 +62,7 @@ def masks_of_four(study: Study, ids: list[str], agreement: pd.Series) -> Figure:
         for ax, head in zip(axes[0], ["photograph", *heads]):
             ax.set_title(head, fontsize=8.5)
         low, high = agreement[ids].min(), agreement[ids].max()
-        headline(figure, f"One photograph, four explainers: their masks agree with an IoU of "
+        headline(figure, "One photograph, four explainers: their masks agree with an IoU of "
                  f"{low:.2f} to {high:.2f}")  # fmt: skip
         below(
             figure,

@@ -98,7 +98,7 @@ def _note(table: pd.DataFrame) -> str:
     return (
         "Mean and 95 % interval. Dashed olive: the best plain floor; dashed grey: the rule on "
         "the masks that no map proposed, chosen by the image's centre; dotted: the gallery's "
-        f"best mask, chosen "
+        "best mask, chosen "
         f"with the truth; shaded line: the target, {TARGET}. Right, dotted: {MARGIN:+.2f}. "
         "Fused, stacked was fitted on pixel labels of the training images, and so was the choice "
         "by regression. "

@@ -67,7 +67,7 @@ def recognition_sentence(objects: pd.DataFrame, table: pd.DataFrame) -> str:
         f"recognises **{known}** of them on grey (a class of theirs among its five "
         f"likeliest); the other {mapped - known} are dropped. It gives the own class a probability "
         f"of {estimate(photo.mean, photo.low, photo.high)} on the {photo.n} bundled photographs "
-        f"whose object has one, "
+        "whose object has one, "
         f"{estimate(same.mean, same.low, same.high)} on the same objects cut out and set on grey, "
         f"and {estimate(every.mean, every.low, every.high)} on all recognised cut-outs "
         f"(first choice in {percent(every.top1)})."
@@ -258,7 +258,7 @@ def bias_sentence(accuracy: pd.DataFrame, mass: pd.DataFrame, regions: pd.DataFr
     shown = full[full["low"] > 0]
     text = (
         f"On the other class's ground the head is right in {percent(right[50, False])} of "
-        f"composites "
+        "composites "
         f"when the ground said nothing in training, and in **{percent(right[100, False])}** when "
         f"it always went with the class; on the own ground in {percent(right[50, True])} and "
         f"{percent(right[100, True])}. With the full bias "

@@ -74,7 +74,6 @@ def table3_sentence(table: pd.DataFrame) -> str:
     return (
         f'By the number alone, "{row["method"]}" ({row["value"]:.1f}) would stand below '
         f"{count(above, len(paper), 'published rows')}. **The numbers are not comparable**: ours "
-        f"is a mean over "
-        f"{row['data']} of the IoU of the object against its background, theirs one 21-class "
-        "mIoU over a whole split, in which every wrong class counts."
+        f"is a mean over {row['data']} of the IoU of the object against its background, theirs one "
+        "21-class mIoU over a whole split, in which every wrong class counts."
     )
