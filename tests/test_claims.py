@@ -154,12 +154,12 @@ def test_amplified_bias_and_overfitting_by_hand():
     )
     curves = pd.DataFrame(
         [
-            (s, source, "plain", epoch, value)
+            (s, source, "plain", epoch, value, 1 / epoch)
             for s in "ab"
             for source in ("lime", "truth")
             for epoch, value in ((1, 0.5), (2, 0.6), (40, 0.4))
         ],
-        columns=["sample", "source", "variant", "epoch", "iou"],
+        columns=["sample", "source", "variant", "epoch", "iou", "held_out_loss"],
     )
     given = SimpleNamespace(table=lambda name: bias if name == "bias" else curves)
     ring, far = training.bias_amplified(given)

@@ -102,12 +102,13 @@ def test_rank_chart(seeds, found):
 
 def test_heuristics():
     rules = pitfalls.threshold_rules(given.localisation(), pd.DataFrame())
-    figure = draw.heuristics(rules, given.segmentation(), CAPTION)
+    found = pitfalls.choices(given.localisation(), pd.DataFrame(), given.segmentation())
+    figure = draw.heuristics(rules, found, CAPTION)
     left, right = figure.axes
     assert labels(left) == ["Grad-CAM", "Score-CAM", "Integrated Gradients", "LIME"]
     widths = [bar.get_width() for bar in right.patches]
     assert widths == sorted(widths, reverse=True) and widths[0] == pytest.approx(0.42)
-    assert "the explainer (SAM mask) moves the mean IoU" in texts(figure)
+    assert "The explainer (SAM mask) moves the mean IoU by 0.42" in texts(figure)
 
 
 def test_size_against_iou():

@@ -109,7 +109,7 @@ def test_floors(segmentation):
     )
     said = floors.floor_sentence(table)
     assert "Above it on average: **2 of 4 explainers**" in said
-    assert "with one below zero: 2 of 4 explainers" in said
+    assert "with a corrected p below 0.05: none of 4 explainers; with an interval below" in said  # n = 6
     assert "The best explainer, Grad-CAM, adds +0.25" in said
     assert "true box 0.90" in said and "one click 0.60" in said
 
@@ -125,6 +125,9 @@ def test_fusion_against_the_best_and_the_published_gain(segmentation):
     table = fusion_gain.fused_against(segmentation)
     pick = table.set_index(["of", "cue"])["mean"]
     assert pick["SAM mask", "gradcam"] == pytest.approx(0.02)
+    # six differences of one sign: p = 2 / 2^6 each, times the number of rivals
+    for _, rows in table.groupby("of"):
+        assert rows["p_holm"].min() == pytest.approx(min(1, len(rows) / 32))
     assert pick["thresholded map", "fused-mean"] == pytest.approx(-0.03)
     assert pick["SAM mask", "floor:centre point"] == pytest.approx(0.27)
     assert fusion_gain.hardest(table, "SAM mask")["cue"] == "gradcam"

@@ -132,13 +132,14 @@ def test_threshold_rules_and_choices():
     assert mean["fixed 0.5", "gradcam"] == pytest.approx(2 / 3)
     bare = pitfalls.threshold_rules(given.localisation(), fixed.head(0))
     assert set(bare["rule"]) == {"Otsu", "oracle"}
-    found = pitfalls.choices(bare, given.segmentation()).set_index("choice")
+    given_tables = given.localisation(), fixed.head(0), given.segmentation()
+    found = pitfalls.choices(*given_tables).set_index("choice")
     assert found["range"]["explainer (SAM mask)"] == pytest.approx(0.42)
     assert found["range"]["prompting (SAM mask)"] == pytest.approx(0.2)
     assert found["best"]["explainer (thresholded map)"] == "Grad-CAM"
     assert "threshold rule (thresholded map)" not in found.index  # one rule is no choice
     said = pitfalls.choices_sentence(found.reset_index(), bare)
-    assert said.startswith("- explainer (SAM mask): **0.42** IoU between the best (Grad-CAM)")
+    assert said.startswith("- explainer (SAM mask): **0.42 [0.42, 0.42]** IoU between the best (Grad-CAM)")
     assert "would add **0.15** to Otsu's mean IoU of 0.34" in said
 
 

@@ -189,8 +189,9 @@ def test_ranges_by_hand(swept):
     assert found["low"].tolist() == pytest.approx([0.3, 0.2, 0.1, 0.02])
     assert found.loc["threshold", "best"] == "Otsu" and found.loc["threshold", "worst"] == "0.5"
     assert found.loc["explainer", "best"] == "gradcam"
-    said = sweep.sweep_sentence(found.reset_index())
+    said = sweep.sweep_sentence(found.reset_index(), swept)
     assert "threshold, thresholded map: **0.30 [0.30, 0.30]** IoU between Otsu" in said
+    assert "two largest differ by 0.10 [0.10, 0.10]: the first clearly more" in said
     assert "moves the mean IoU by 0.02" in said and said.endswith("as much: none.")
 
 
@@ -204,7 +205,8 @@ def test_undefined_results_are_left_out_of_ranges(swept):
 def test_sweep_figure(swept):
     figure = draw_sweep.sweep(swept, CAPTION)
     assert len(figure.axes) == 3 + 1
-    assert "the threshold moves the mean IoU most, by 0.30" in texts(figure)
+    assert "the threshold moves the mean IoU of the thresholded map by 0.30" in texts(figure)
+    assert "another random draw by 0.02" in texts(figure)
     bars = [bar.get_width() for bar in figure.axes[-1].patches]
     assert bars == pytest.approx([0.3, 0.2, 0.1, 0.02])
 
@@ -229,7 +231,8 @@ def test_nothing_measured_is_said_so():
     )
     assert trained.NOT_MEASURED in texts(draw.trained_heads(empty, CAPTION))
     assert draw_sweep.sweep(pd.DataFrame(columns=sweep_analysis.COLUMNS), CAPTION).texts
-    assert sweep.sweep_sentence(sweep.sweep_ranges(pd.DataFrame(columns=sweep_analysis.COLUMNS)))
+    empty = pd.DataFrame(columns=sweep_analysis.COLUMNS)
+    assert sweep.sweep_sentence(sweep.sweep_ranges(empty), empty) == trained.NOT_MEASURED
 
 
 def test_the_tables_of_no_study_have_no_rows(tmp_path, monkeypatch):

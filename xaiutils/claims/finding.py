@@ -6,6 +6,7 @@ import numpy as np
 import pandas as pd
 from statsmodels.stats.proportion import proportion_confint
 
+from xaiutils.comparison import ALPHA
 from xaiutils.sections.words import estimate
 from xaiutils.statistics import FEWEST, LEVEL, mean_interval
 
@@ -16,7 +17,8 @@ UNTESTED = "not tested here"
 class Finding:
     """quantity: what was measured, in words; estimate, low, high: the 95 % interval over n images.
 
-    The claim holds where the value is within [at_least, at_most].
+    The claim holds where the value is within [at_least, at_most]. `p`: of a test, corrected, where
+    the claim speaks of significance; without p < 0.05 the finding is open, whatever the interval.
     """
 
     quantity: str
@@ -26,11 +28,15 @@ class Finding:
     n: int
     at_least: float = -np.inf
     at_most: float = np.inf
+    p: float | None = None
 
     @property
     def points(self) -> str:
-        """for, against, or open (the interval crosses a border, or there is none)."""
+        """for, against, or open (the interval crosses a border, or there is none, or the test that
+        the claim needs does not reject)."""
         if not np.isfinite(self.low + self.high):
+            return "open"
+        if self.p is not None and not self.p < ALPHA:
             return "open"
         if self.at_least <= self.low and self.high <= self.at_most:
             return "for"
@@ -40,7 +46,9 @@ class Finding:
 
     def __str__(self) -> str:
         numbers = estimate(self.estimate, self.low, self.high, digits=self._digits())
-        return f"{self.quantity} {numbers}, n = {self.n}, claimed {self._range()} ({self.points})"
+        tested = "" if self.p is None else f", corrected p = {self.p:.2g}"
+        claimed = f"claimed {self._range()} ({self.points})"
+        return f"{self.quantity} {numbers}, n = {self.n}{tested}, {claimed}"
 
     def _digits(self) -> int:
         """Two, or three where rounding would put an end of the interval on a border."""

@@ -1,11 +1,10 @@
 """What decides the claims about fusion and about a SAM that refines the maps (sections 3 and 4)."""
 
 import pandas as pd
-from scipy.stats import wilcoxon
-from statsmodels.stats.multitest import multipletests
 
 from xaiutils.claims.finding import Finding, mean_finding
 from xaiutils.claims.maps import by_image
+from xaiutils.comparison import paired_tests
 from xaiutils.names import title
 from xaiutils.sections.correlation import LEVELS, correlations
 from xaiutils.sections.cues import FUSED, best_of, prompted, ranked, singles, thresholded
@@ -113,21 +112,23 @@ def fused_mask(study: Study) -> list[Finding]:
 
 
 def single_against_fused(study: Study) -> list[Finding]:
-    """C17: fused minus single, SAM masks; Wilcoxon's test with Holm's correction in the words."""
+    """C17: fused minus single, SAM masks; significantly is read as Wilcoxon's test, Holm's
+    correction over the explainers, and an interval above zero."""
     sam = masks_by_image(study)
     if FUSED not in sam:
         return []
-    cues = singles(sam.columns)
-    gains = {cue: (sam[FUSED] - sam[cue]).dropna() for cue in cues}
-    p = [wilcoxon(gain).pvalue if gain.any() else 1.0 for gain in gains.values()]
-    tested = multipletests(p, method="holm")[1]
+    tests = paired_tests(sam, [(FUSED, cue) for cue in singles(sam.columns)])
     return [
-        mean_finding(
-            f"SAM mask of the fused cues minus {title(cue)} (Wilcoxon, Holm: p = {p:.2g})",
-            gains[cue],
+        Finding(
+            f"SAM mask of the fused cues minus {title(row.b)} (Wilcoxon, Holm)",
+            row.mean,
+            row.low,
+            row.high,
+            row.n,
             at_least=0,
+            p=row.p_holm,
         )
-        for cue, p in zip(cues, tested)
+        for row in tests.itertuples()
     ]
 
 

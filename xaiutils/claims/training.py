@@ -5,6 +5,7 @@ import pandas as pd
 from xaiutils.claims.finding import Finding, mean_finding, share_finding
 from xaiutils.explainers import EXPLAINERS
 from xaiutils.names import SEGMENTER_TITLES
+from xaiutils.sections.curves import LAST, TRUTH_RULE, rule_difference, stopped
 from xaiutils.sections.seed_quality import (
     REFINERS,
     ranking_correlations,
@@ -12,6 +13,7 @@ from xaiutils.sections.seed_quality import (
     seed_correlations,
     seeds,
 )
+from xaiutils.sections.trained import trained_correlations
 from xaiutils.study import Study
 
 CONTEXT = {
@@ -26,7 +28,8 @@ def seeds_of(study: Study) -> pd.DataFrame:
 
 
 def seed_predicts(study: Study) -> list[Finding]:
-    """C20: the correlation across images and explainers, then the share of masks above their seed.
+    """C20: the correlation across images and explainers, of SAM's masks and of the heads trained
+    on the seeds where the study has them, then the share of masks above their seed.
 
     A ceiling is read as one that at most 5 % of the masks break.
     """
@@ -34,15 +37,23 @@ def seed_predicts(study: Study) -> list[Finding]:
     if not refiners_of(table):
         return []
     sam = refiners_of(table)[0]
-    rows = seed_correlations(table).set_index(["segmenter", "level"]).loc[sam]
+    rows = seed_correlations(table)
+    finals = {SEGMENTER_TITLES[sam]: rows[rows["segmenter"] == sam]}
+    if "trained" in study.tables:
+        rows = trained_correlations(study.table("trained"))
+        finals["trained head"] = rows[rows["of"] == "seed"]
     found = [
         Finding(
-            f"rank correlation of seed and final IoU ({SEGMENTER_TITLES[sam]}), {level}",
-            *rows.loc[level, ["rho", "low", "high"]],
-            int(rows.loc[level, "n"]),
+            f"rank correlation of seed and final IoU ({name}), {row.level}",
+            row.rho,
+            row.low,
+            row.high,
+            row.n,
             at_least=0,
         )
-        for level in ("across images", "across explainers")
+        for name, rows in finals.items()
+        for row in rows.itertuples()
+        if row.level in ("across images", "across explainers")
     ]
     part = table[table["segmenter"] == sam].dropna(subset=["seed", "final"])
     above = (part["final"] > part["seed"]).groupby(part["sample"]).mean()
@@ -63,20 +74,14 @@ def bias_amplified(study: Study) -> list[Finding]:
 
 
 def overfitted(study: Study) -> list[Finding]:
-    """C22: IoU after the last epoch minus that of the epoch with the best mean IoU, by source.
+    """C22: IoU after the last epoch minus that of the epoch that the true masks of the other half
+    of the images choose (`curves.stopped`: no image is judged by its own choice).
 
-    The best epoch is chosen with the truth in hand, so that the difference cannot be positive by
-    much; overfitting is read as a loss of a hundredth or more.
+    Overfitting is read as a loss of a hundredth or more.
     """
-    table = of_explainers(study.table("curves"))
-    table = table[table["variant"] == "plain"]
-    means = table.groupby(["source", "epoch"])["iou"].mean().unstack("epoch")
-    best = table["epoch"] == table["source"].map(means.idxmax(axis=1))
-    last = table["epoch"] == table["epoch"].max()
-    last, best = (table[rows].set_index(["sample", "source"])["iou"] for rows in (last, best))
-    each = (last - best).groupby("sample").mean()
-    quantity = "IoU after the last epoch minus that after the best one"
-    return [mean_finding(quantity, each, at_most=-0.01)]
+    *difference, n = rule_difference(stopped(study.table("curves")), LAST, TRUTH_RULE)
+    quantity = "IoU after the last epoch minus that after the best one of the other images"
+    return [Finding(quantity, *difference, n, at_most=-0.01)]
 
 
 def of_explainers(table: pd.DataFrame) -> pd.DataFrame:

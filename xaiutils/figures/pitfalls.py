@@ -19,7 +19,7 @@ from xaiutils.names import COLOURS, SEGMENTER_TITLES, in_order, title
 from xaiutils.sections.correlation import LEVELS
 from xaiutils.sections.cues import FUSED, main_prompting, proxy_segmenter
 from xaiutils.sections.picks import four
-from xaiutils.sections.pitfalls import agreement_change, choices, size_correlations
+from xaiutils.sections.pitfalls import agreement_change, size_correlations
 from xaiutils.sections.seed_quality import LABEL_FREE, ceiling_table, refiners_of
 from xaiutils.sections.words import count, estimate, rho_text, signed
 from xaiutils.study import Study
@@ -266,12 +266,12 @@ def _on(colour: str) -> str:
 # Heuristics -------------------------------------------------------------------------------------
 
 
-def heuristics(rules: pd.DataFrame, segmentation: pd.DataFrame, text: str) -> Figure:
+def heuristics(rules: pd.DataFrame, found: pd.DataFrame, text: str) -> Figure:
     """Left: IoU of the maps under three threshold rules. Right: how far each choice moves the IoU.
 
-    `rules` is `sections.pitfalls.threshold_rules`.
+    `rules` is `sections.pitfalls.threshold_rules`, `found` its `choices`.
     """
-    cues, found = in_order(rules["cue"].unique()), choices(rules, segmentation)
+    cues = in_order(rules["cue"].unique())
     with style():
         figure, (left, right) = panels(2, 1.2 + 0.3 * len(cues), width_ratios=[1, 0.8])
         for rule, offset in zip(RULES, (0.2, 0, -0.2)):
@@ -283,18 +283,19 @@ def heuristics(rules: pd.DataFrame, segmentation: pd.DataFrame, text: str) -> Fi
                          s=60 if rule == "oracle" else 26)  # fmt: skip
         rows(left, cues)
         left.set(xlabel="IoU of the thresholded map", xlim=(-0.02, 1))
-        found = found.sort_values("range", ascending=False).reset_index(drop=True)
-        right.barh(range(len(found)), found["range"], color="#7f8c9a", height=0.6)
+        right.barh(range(len(found)), found["range"], color="#aab4be", height=0.6)
+        right.hlines(range(len(found)), found["low"], found["high"], color="#333333", lw=1.2)
         for i, row in found.iterrows():
-            right.text(row["range"], i, f" {row['range']:.2f}", va="center", fontsize=8.5)
+            end = row[["range", "high"]].max()
+            right.text(end, i, f" {row['range']:.2f}", va="center", fontsize=8.5)
         names = [choice.replace(" (", "\n(") for choice in found["choice"]]
         right.set_yticks(range(len(found)), names, fontsize=8.5)
         right.invert_yaxis()
-        right.set(xlabel="best minus worst mean IoU", xlim=(0, 1.25 * found["range"].max()))
+        right.set(xlabel="best minus worst mean IoU", xlim=(0, 1.25 * found[["range", "high"]].max().max()))
         if len(found):
-            top = found.iloc[0]
-            headline(figure, f"Of {len(found)} choices the {top['choice']} moves the mean IoU "
-                     f"most, by {top['range']:.2f}")  # fmt: skip
+            top, last = found.iloc[0], found.iloc[-1]
+            headline(figure, f"The {top['choice']} moves the mean IoU by {top['range']:.2f}, the "
+                     f"{last['choice']} by {last['range']:.2f}")  # fmt: skip
         handles = [
             Line2D([], [], marker=RULES[rule], lw=0, color="#444444", label=rule)
             for rule in RULES
@@ -302,7 +303,7 @@ def heuristics(rules: pd.DataFrame, segmentation: pd.DataFrame, text: str) -> Fi
         ]
         below(figure, "Left: mean and 95 % interval; the oracle takes each image's best threshold, "
               "so it has seen the answer. Right: each choice by itself, the others at their "
-              f"defaults. {text}", handles)  # fmt: skip
+              f"defaults, with the interval of the range. {text}", handles)  # fmt: skip
     return figure
 
 

@@ -12,6 +12,7 @@ from xaiutils.figures.style import style
 from xaiutils.names import COLOURS
 from xaiutils.sections.sweep import DEFAULTS, MAP, SAM, sweep_means, sweep_ranges
 from xaiutils.sections.trained import NOT_MEASURED
+from xaiutils.sections.words import estimate
 
 
 def sweep(table: pd.DataFrame, text: str) -> Figure:
@@ -37,22 +38,30 @@ def sweep(table: pd.DataFrame, text: str) -> Figure:
             if place % 4 == 0:
                 ax.set_ylabel("IoU")
         _ranges(under.add_subplot(), ranges)
-        top = ranges.iloc[0]
-        what = "the thresholded map" if top["result"] == MAP else "SAM's mask"
-        headline(figure, f"One at a time: the {top['factor']} moves the mean IoU most, by "
-                 f"{top['range']:.2f} for {what}")  # fmt: skip
+        headline(figure, _headline(ranges))
         n = table["sample"].nunique()
         below(
             figure,
             f"Measured on {n} of the study's images. Solid: SAM's masks (of the box around the "
             "thresholded region for the threshold, else of points), dotted: thresholded maps; "
             "bars: 95 % intervals over images; the grey line marks the default. Bottom: best minus "
-            "worst mean IoU over a factor's values, with the interval of that range "
-            "and the number of values in brackets; drawing is chance alone. "
+            "worst mean IoU over a factor's values, by cue and averaged, with the interval of that "
+            "range and the number of values in brackets; drawing is chance alone. "
             f"One factor at a time, the others at their defaults. The study: {text}",
             cue_legend(means["cue"].unique()),
         )
     return figure
+
+
+def _headline(ranges: pd.DataFrame) -> str:
+    """The largest range and what chance gives; none is called the largest of all, see `lead`."""
+    top, chance = ranges.iloc[0], ranges[ranges["factor"] == "drawing"]["range"]
+    what = "the thresholded map" if top["result"] == MAP else "SAM's mask"
+    text = (
+        f"One at a time: the {top['factor']} moves the mean IoU of {what} by "
+        f"{estimate(top['range'], top['low'], top['high'])}"
+    )
+    return text + (f", another random draw by {chance.iloc[0]:.2f}" if len(chance) else "")
 
 
 def _factor(ax: Axes, means: pd.DataFrame, factor: str) -> None:
@@ -62,8 +71,7 @@ def _factor(ax: Axes, means: pd.DataFrame, factor: str) -> None:
         x = [values.index(value) for value in part["value"]]
         look = {"color": COLOURS.get(cue, "#333333"), "lw": 1.1}
         ax.plot(x, part["mean"], ls="-" if result == SAM else ":", marker="o", ms=3, **look)
-        if result == SAM:
-            ax.vlines(x, part["low"], part["high"], color=look["color"], lw=0.6, alpha=0.6)
+        ax.vlines(x, part["low"], part["high"], color=look["color"], lw=0.6, alpha=0.6)
     if DEFAULTS[factor] in values:
         ax.axvline(values.index(DEFAULTS[factor]), color="#bbbbbb", lw=0.8, zorder=0)
     crowded = {"rotation": 90} if len(values) > 6 else {}

@@ -9,7 +9,8 @@ import pandas as pd
 from xaiutils.names import SEGMENTER_TITLES, in_order, title
 from xaiutils.sections.correlation import correlations
 from xaiutils.sections.cues import only, prompted, proxy_segmenter
-from xaiutils.sections.promptings import prompting_means, prompting_name
+from xaiutils.sections.promptings import explainers_prompted, prompting_name
+from xaiutils.sections.ranges import by_option, mean_range
 from xaiutils.sections.seed_quality import refined
 from xaiutils.sections.words import estimate, rho_text
 from xaiutils.statistics import mean_interval, summary
@@ -71,59 +72,72 @@ def fixed_threshold(thresholds: pd.DataFrame, level: float = 0.5) -> pd.DataFram
     return part.rename(columns={"iou": "value"})[["sample", "cue", "value"]]
 
 
-def threshold_rules(localisation: pd.DataFrame, fixed: pd.DataFrame) -> pd.DataFrame:
-    """IoU of the maps under each threshold rule: rule, cue, n, undefined, mean, low, high.
+def by_rule(localisation: pd.DataFrame, fixed: pd.DataFrame) -> dict[str, pd.DataFrame]:
+    """IoU of the explainers' maps under each threshold rule: tables sample, cue, value.
 
     Rules: "fixed 0.5" (where `fixed_threshold` found maps), "Otsu", and "oracle", the best
     threshold for each image, which has seen the answer.
     """
     part = only(localisation, ["explainer"])
-    tables = {"fixed 0.5": fixed} if len(fixed) else {}
-    tables["Otsu"] = part[part["metric"] == "iou"]
-    tables["oracle"] = part[part["metric"] == "iou_oracle"]
+    known = {"Otsu": "iou", "oracle": "iou_oracle"}
+    tables = {rule: part[part["metric"] == metric] for rule, metric in known.items()}
+    return ({"fixed 0.5": fixed} if len(fixed) else {}) | tables
+
+
+def threshold_rules(localisation: pd.DataFrame, fixed: pd.DataFrame) -> pd.DataFrame:
+    """The means of `by_rule`: rule, cue, n, undefined, mean, low, high."""
+    tables = by_rule(localisation, fixed)
     rows = [summary(table, "cue").assign(rule=rule) for rule, table in tables.items()]
-    order = {cue: i for i, cue in enumerate(in_order(part["cue"].unique()))}
     joined = pd.concat(rows, ignore_index=True)
+    order = {cue: i for i, cue in enumerate(in_order(joined["cue"].unique()))}
     joined = joined.sort_values("cue", key=lambda x: x.map(order), kind="stable")
     return joined[["rule", "cue", "n", "undefined", "mean", "low", "high"]].reset_index(drop=True)
 
 
-def choices(rules: pd.DataFrame, segmentation: pd.DataFrame) -> pd.DataFrame:
-    """How far each choice moves the mean IoU: choice, options, best, worst, range (best - worst).
+def choices(
+    localisation: pd.DataFrame, fixed: pd.DataFrame, segmentation: pd.DataFrame
+) -> pd.DataFrame:
+    """How far each choice moves the mean IoU: choice, options, best, worst, range (best - worst),
+    low, high; largest first.
 
     Explainer, threshold rule (without the oracle), prompting and refinement, each with the others
-    at their defaults (Otsu, main prompting, SAM) and averaged over what is not chosen.
+    at their defaults (Otsu, main prompting, SAM) and averaged over what is not chosen. Intervals
+    as of `ranges.mean_range`.
     """
-    masks = only(prompted(segmentation), ["explainer"])
-    prompts = prompting_means(segmentation).set_index("prompting")["mean"]
-    rule = rules[rules["rule"] != "oracle"].groupby("rule", sort=False)["mean"].mean()
+    rules = by_rule(localisation, fixed)
+    del rules["oracle"]
+    named = [table.assign(option=rule, iou=table["value"]) for rule, table in rules.items()]
     growers = only(refined(segmentation), ["explainer"])
+    cues = only(prompted(segmentation), ["explainer"])
+    ways = explainers_prompted(segmentation)
+    otsu = rules["Otsu"]
     options = {
-        "explainer (SAM mask)": masks.groupby("cue")["iou"].mean().rename(index=title),
-        "explainer (thresholded map)": rules[rules["rule"] == "Otsu"]
-        .set_index("cue")["mean"]
-        .rename(index=title),
-        "prompting (SAM mask)": prompts.drop("otsu", errors="ignore").rename(index=prompting_name),
-        "refinement of the same cues": growers.groupby("segmenter")["iou"]
-        .mean()
-        .rename(index=SEGMENTER_TITLES),
-        "threshold rule (thresholded map)": rule,
+        "explainer (SAM mask)": cues.assign(option=cues["cue"].map(title)),
+        "explainer (thresholded map)": otsu.assign(option=otsu["cue"].map(title), iou=otsu["value"]),
+        "prompting (SAM mask)": ways.assign(option=ways["prompting"].map(prompting_name)),
+        "refinement of the same cues": growers.assign(
+            option=growers["segmenter"].map(SEGMENTER_TITLES)
+        ),
+        "threshold rule (thresholded map)": pd.concat(named),
     }
     rows = []
-    for choice, means in options.items():
-        means = means.dropna()
+    for choice, table in options.items():
+        each = table.groupby(["option", "sample"], sort=False)["iou"].mean()
+        means = each.groupby("option", sort=False).mean().dropna()
         if len(means) > 1:
-            ends = [means.idxmax(), means.idxmin(), means.max() - means.min()]
-            rows.append([choice, len(means), *ends])
-    return pd.DataFrame(rows, columns=["choice", "options", "best", "worst", "range"])
+            found = mean_range(by_option(table, "option", "iou"))
+            rows.append([choice, len(means), means.idxmax(), means.idxmin(), *found])
+    columns = ["choice", "options", "best", "worst", "range", "low", "high"]
+    found = pd.DataFrame(rows, columns=columns)
+    return found.sort_values("range", ascending=False, kind="stable").reset_index(drop=True)
 
 
 def choices_sentence(found: pd.DataFrame, rules: pd.DataFrame) -> str:
     """The choices in words, and what the oracle threshold adds to Otsu's."""
     said = [
-        f"- {row.choice}: **{row.range:.2f}** IoU between the best ({row.best}) and the worst "
-        f"({row.worst}) of {row.options}"
-        for row in found.sort_values("range", ascending=False).itertuples()
+        f"- {row.choice}: **{estimate(row.range, row.low, row.high)}** IoU between the best "
+        f"({row.best}) and the worst ({row.worst}) of {row.options}"
+        for row in found.itertuples()
     ]
     means = rules.groupby("rule")["mean"].mean()
     lost = means["oracle"] - means["Otsu"]

@@ -101,6 +101,12 @@ def prompting_means(segmentation: pd.DataFrame) -> pd.DataFrame:
     return table.loc[_prompting_order(table.index)].reset_index()
 
 
+def explainers_prompted(segmentation: pd.DataFrame) -> pd.DataFrame:
+    """SAM's masks of the explainers under every prompting."""
+    both = _every_prompting(segmentation, ["explainer"])
+    return both[both["prompting"] != "otsu"]
+
+
 def prompting_name(prompting: str) -> str:
     """The printed name of a prompting; an unknown one prints as it is."""
     return PROMPTING_NAMES.get(prompting, prompting)

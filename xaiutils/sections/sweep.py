@@ -7,9 +7,10 @@ import numpy as np
 import pandas as pd
 
 from xaiutils.names import title
+from xaiutils.sections.ranges import by_option, mean_range, range_gap
 from xaiutils.sections.trained import NOT_MEASURED
 from xaiutils.sections.words import estimate
-from xaiutils.statistics import interval_over, mean_defined, summary
+from xaiutils.statistics import summary
 
 DEFAULTS = {
     "threshold": "Otsu",
@@ -32,42 +33,41 @@ def sweep_ranges(table: pd.DataFrame) -> pd.DataFrame:
     """How far each factor moves the mean IoU: factor, result, n, options, best, worst, range, low,
     high; largest range first.
 
-    The range is that of the values' means, each over images and cues; "explainer" is the range over
-    cues at the default prompts. Intervals are a bootstrap over images of the whole computation. A
-    range is never negative and grows with the number of options: "drawing" (the same settings, five
-    random draws) says how large it is by chance.
+    The range is that of the values' means over images, for each cue by itself, averaged over the
+    cues; best and worst are the values with the extreme means over both; "explainer" is the range
+    over cues at the default prompts. A range is never negative (`ranges.mean_range`): "drawing"
+    (the same settings, five random draws) says how large it is by chance.
     """
     rows = []
-    groups = dict(list(table.groupby(["factor", "result"], sort=False)))
-    same = table[(table["factor"] == "foreground points") & (table["value"] == "3")]
-    if same["cue"].nunique() > 1:
-        groups["explainer", SAM] = same.assign(value=same["cue"])
-    for (factor, result), part in groups.items():
-        wide = part.groupby(["sample", "value"], sort=False)["iou"].mean().unstack()
-        means = wide.mean()
+    for (factor, result), values in _values(table).items():
+        part, wide = values
+        means = part.groupby("value", sort=False)["iou"].mean()
         if means.notna().sum() > 1:
-            low, high = _interval(wide.to_numpy())
-            ends = [means.idxmax(), means.idxmin(), means.max() - means.min(), low, high]
-            rows.append([factor, result, len(wide), int(means.notna().sum()), *ends])
+            ends = means.idxmax(), means.idxmin()
+            rows.append([factor, result, len(wide), means.count(), *ends, *mean_range(wide)])
     columns = ["factor", "result", "n", "options", "best", "worst", "range", "low", "high"]
     found = pd.DataFrame(rows, columns=columns)
     return found.sort_values("range", ascending=False, kind="stable").reset_index(drop=True)
 
 
-def _interval(values: np.ndarray) -> tuple[float, float]:
-    """Bootstrap over images (rows) of the range of the columns' means, undefined left out."""
-
-    def spread(draws: np.ndarray) -> np.ndarray:
-        means = mean_defined(values[draws], axis=1)
-        defined = np.isfinite(means)
-        high, low = np.where(defined, means, -np.inf), np.where(defined, means, np.inf)
-        return np.where(defined.any(axis=1), high.max(axis=1) - low.min(axis=1), np.nan)
-
-    return interval_over(len(values), spread)
+def _values(table: pd.DataFrame) -> dict[tuple[str, str], tuple[pd.DataFrame, np.ndarray]]:
+    """By factor and result the rows, and the IoU (images, cues, values)."""
+    groups = dict(list(table.groupby(["factor", "result"], sort=False)))
+    same = table[(table["factor"] == "foreground points") & (table["value"] == "3")]
+    if same["cue"].nunique() > 1:
+        groups["explainer", SAM] = same.assign(value=same["cue"], cue="any")
+    return {key: (part, by_option(part, "value", "iou", "cue")) for key, part in groups.items()}
 
 
-def sweep_sentence(found: pd.DataFrame) -> str:
-    """The factors in words, largest first; `found` of `sweep_ranges`."""
+def lead(table: pd.DataFrame, found: pd.DataFrame) -> tuple[float, float, float]:
+    """(difference, low, high) of the two largest ranges of `sweep_ranges`: which matters more?"""
+    values = _values(table)
+    first, second = (values[row.factor, row.result][1] for row in found.head(2).itertuples())
+    return range_gap(first, second)
+
+
+def sweep_sentence(found: pd.DataFrame, table: pd.DataFrame) -> str:
+    """The factors in words, largest first; `found` of `sweep_ranges` of the table."""
     if found.empty:
         return NOT_MEASURED
     said = [
@@ -80,6 +80,10 @@ def sweep_sentence(found: pd.DataFrame) -> str:
         for row in found.itertuples()
     ]
     said = [f"On {found['n'].max()} images:\n", *said]
+    if len(found) > 1:
+        gap = lead(table, found)
+        clear = "the first clearly more" if gap[1] > 0 else "which of them matters more stays open"
+        said.append(f"\nThe two largest differ by {estimate(*gap)}: {clear}.")
     chance = found[found["factor"] == "drawing"]
     if len(chance):
         limit = chance["range"].iloc[0]
