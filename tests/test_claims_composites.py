@@ -11,13 +11,17 @@ from xaiutils.errors import InputError
 OBJECTS = [f"object {k}" for k in range(30)]
 
 
-def study(trained: float, seeds: float, heavy: int = 3, objects: int = 30):
-    """The bias adds `trained` and `seeds` to the spill; `heavy` objects of 30 light up the band."""
+def study(trained: float, seeds: float, heavy: int = 3, objects: int = 30, ground=None):
+    """The bias adds `trained` and `seeds` to the spill; `heavy` objects of 30 light up the band.
+
+    ground: what it adds to the share of the ground that the trained segmenter marks (`trained`).
+    """
     regions = [
-        {"object": name, "share": share, "own": own, "what": what, "metric": "spill",
+        {"object": name, "share": share, "own": own, "what": what, "metric": metric,
          "value": 0.2 + 0.01 * k + (added if share == "100" else 0)}
         for k, name in enumerate(OBJECTS[:objects])
-        for what, added in (("trained", trained), ("seed", seeds))
+        for metric, grown in (("spill", trained), ("ground", trained if ground is None else ground))
+        for what, added in (("trained", grown), ("seed", seeds))
         for share in ("50", "100")
         for own in (True, False)
     ]  # fmt: skip
@@ -41,7 +45,13 @@ def test_a_bias_that_grows_on_its_way_is_supported():
     table = composites.controlled(study(trained=0.3, seeds=0.1)).set_index("id")
     row = table.loc["C21"]
     assert (row["estimate"], row["n"], row["verdict"]) == (pytest.approx(0.3), 30, "supported")
-    assert "+0.2" in row["reason"] or "0.20" in row["reason"]
+    assert "0.20" in row["reason"] and "weighted like the head's" in row["reason"]
+
+
+def test_a_bias_that_grows_by_one_measure_only_is_mixed():
+    table = composites.controlled(study(trained=0.3, seeds=0.1, ground=0.05)).set_index("id")
+    assert table.loc["C21", "verdict"] == "mixed"
+    assert "share of the ground marked" in table.loc["C21", "reason"]
 
 
 def test_inherited_but_damped_is_mixed_and_removed_is_not_supported():

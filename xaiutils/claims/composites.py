@@ -12,30 +12,31 @@ from xaiutils.claims.finding import UNTESTED, Finding, decide, mean_finding, sha
 from xaiutils.cutouts.stored import CutoutStudy, open_cutouts
 from xaiutils.errors import InputError, UnusableFile
 from xaiutils.maps import BAND, BORDER
+from xaiutils.sections.cutouts_bias import CONFOUND
 from xaiutils.sections.words import percent
 
 COLUMNS = ["id", "claim", "quantity", "estimate", "low", "high", "n", "verdict", "reason"]
 
 
 def inherited(study: CutoutStudy) -> list[Finding]:
-    """C21: what a full bias adds to the trained segmenter's spill; that minus what it adds to the
-    seeds' (objects held out, on their class's own ground)."""
+    """C21: what a full bias adds to the trained segmenter's spill, and to the share of the ground
+    that it marks; each minus what it adds to the seeds' (objects held out, own ground).
+
+    Spill depends on the size of the region, too: both must agree before the claim is supported.
+    """
     table = study.table("bias_regions")
-    table = table[table["own"] & (table["metric"] == "spill")]
-    wide = table.pivot_table(index="object", columns=["what", "share"], values="value")
-    added = {what: wide[what, "100"] - wide[what, "50"] for what in ("trained", "seed")}
-    return [
-        mean_finding(
-            "spill of the segmenter trained on seeds, full bias minus none",
-            added["trained"],
-            at_least=0,
-        ),
-        mean_finding(
-            "the same, minus what the bias adds to the seeds' spill",
-            added["trained"] - added["seed"],
-            at_least=0,
-        ),
-    ]
+    found = []
+    for metric, name in (("spill", "spill"), ("ground", "share of the ground marked")):
+        part = table[table["own"] & (table["metric"] == metric)]
+        wide = part.pivot_table(index="object", columns=["what", "share"], values="value")
+        added = {what: wide[what, "100"] - wide[what, "50"] for what in ("trained", "seed")}
+        inherited = f"{name}, segmenter trained on seeds, full bias minus none"
+        amplified = f"that {name} minus what the bias adds to the seeds'"
+        found += [
+            mean_finding(inherited, added["trained"], at_least=0),
+            mean_finding(amplified, added["trained"] - added["seed"], at_least=0),
+        ]
+    return found
 
 
 def empty_borders(study: CutoutStudy) -> list[Finding]:
@@ -56,6 +57,7 @@ def empty_borders(study: CutoutStudy) -> list[Finding]:
 
 
 EVIDENCE = {"C21": inherited, "C33": empty_borders}
+NOTES = {"C21": CONFOUND}  # what the numbers cannot tell, for the reason
 
 
 def controlled(
@@ -81,7 +83,8 @@ def _row(id: str, claim: str, findings: list[Finding]) -> list:
     numbers = [first.quantity, first.estimate, first.low, first.high, first.n]
     if not all(finding.n for finding in findings):
         return [id, claim, *numbers, UNTESTED, "the explainer has not been asked yet"]
-    return [id, claim, *numbers, *decide(findings, "objects")]
+    verdict, reason = decide(findings, "objects")
+    return [id, claim, *numbers, verdict, "; ".join([reason, *filter(None, [NOTES.get(id)])])]
 
 
 def on_composites(id: str) -> list[str]:

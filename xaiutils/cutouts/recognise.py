@@ -8,10 +8,9 @@ import pandas as pd
 
 from xaiutils.classifiers import FrozenClassifier
 from xaiutils.cutouts.compose import place
-from xaiutils.cutouts.sources import BUNDLED, Library
+from xaiutils.cutouts.sources import BUNDLED, TOP, Library
 from xaiutils.datasets import load_dataset
 
-TOP = 5
 SCALE = 0.7
 
 

@@ -21,6 +21,7 @@ from xaiutils.datasets.sample import load_sample
 from xaiutils.errors import InputError
 
 TABLE = MAPPINGS_ROOT / "cutouts_imagenet.csv"
+TOP = 5  # an object is recognised where a class of its is among as many likeliest ones
 INSTALLED = Path("/")  # Debian puts tuxpaint-stamps-default and tuxpaint-data below it
 STAMPS = Path("usr/share/tuxpaint/stamps/animals")
 TEMPLATES = Path("usr/share/tuxpaint/templates")

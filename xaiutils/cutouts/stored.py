@@ -29,13 +29,14 @@ class CutoutStudy:
     def has(self, name: str) -> bool:
         return (self.folder / f"{name}.parquet").exists()
 
-    def caption(self, experiment: str = "") -> str:
-        """n, classifier and seed; of one experiment, or of all."""
+    def caption(self, experiment: str = "", counted: str = "") -> str:
+        """n, classifier and seed; of one experiment, or of all. counted: said in place of n."""
         stored = json.loads((self.folder / "config.json").read_text())
         if not experiment:
             return stored["caption"]
         n, seed = stored["config"]["composites"][experiment], stored["config"]["seed"]
-        return f"n = {n} composites (costlier explainers fewer), EfficientNet-Lite0, seed {seed}"
+        counted = counted or f"n = {n} composites (costlier explainers fewer)"
+        return f"{counted}, EfficientNet-Lite0, seed {seed}"
 
 
 def open_cutouts(name: str = "cutouts") -> CutoutStudy:

@@ -17,8 +17,8 @@ from xaiutils.figures.panels import DPI, panels
 from xaiutils.figures.photos import WIDTH, below, headline
 from xaiutils.figures.style import outline, picture, style
 from xaiutils.names import COLOURS, in_order
-from xaiutils.sections.cutouts import FLOORS, cue_title
-from xaiutils.sections.words import estimate, percent
+from xaiutils.sections.cutouts import FLOORS, cue_title, objects_of
+from xaiutils.sections.words import estimate, of_explainers, percent
 
 METRIC_TITLES = {
     "iou": "IoU",
@@ -55,11 +55,11 @@ def colour(cue: str) -> str:
     return {"floor:random box": "#ccbb44"}.get(cue, COLOURS.get(cue, "#333333"))
 
 
-def lines_of(cues: list[str]) -> list[Line2D]:
-    """Handles of a legend."""
+def lines_of(cues: list[str], n: dict[str, int]) -> list[Line2D]:
+    """Handles of a legend, with the objects that each cue was asked about."""
     return [
         Line2D([], [], color=colour(c), ls="--" if c in FLOORS else "-", marker="o", ms=4,
-               label=cue_title(c))
+               label=f"{cue_title(c)} ({n[c]})")
         for c in cues
     ]  # fmt: skip
 
@@ -115,8 +115,9 @@ def place_and_size(by_place: pd.DataFrame, by_size: pd.DataFrame, text: str) -> 
             figure,
             "The same objects at every place and size; both in sides of the canvas, size by the "
             "longest side. Pointing game: share of maps whose maximum is on the object or within "
-            f"15 px of it. Bars: 95 % intervals. {text}",
-            lines_of(cues),
+            "15 px of it. In brackets: objects that the cue was asked about. Bars: 95 % intervals. "
+            f"{text}",
+            lines_of(cues, objects_of(by_place)),
         )
     return figure
 
@@ -138,7 +139,8 @@ def grounds(mass: pd.DataFrame, scores: pd.DataFrame, follows: pd.DataFrame, tex
             look = {"color": shade, "mfc": shade if full else "white", "ms": 4}
             axes[0].hlines(y, part["low"], part["high"], color=shade, lw=1.3)
             axes[0].plot(part["mean"], y, marker, label=f"{kind} ground", **look)
-        axes[0].set_yticks(range(len(cues)), [cue_title(c) for c in cues])
+        n = objects_of(mass)
+        axes[0].set_yticks(range(len(cues)), [f"{cue_title(c)} ({n[c]})" for c in cues])
         axes[0].set(ylim=(len(cues) - 0.5, -0.5), xlim=(0, 1), xlabel="share of mass outside")
         axes[0].grid(axis="x", color="#dddddd", lw=0.6)
         _probabilities(axes[1], scores)
@@ -151,8 +153,9 @@ def grounds(mass: pd.DataFrame, scores: pd.DataFrame, follows: pd.DataFrame, tex
         )
         handles, _ = axes[0].get_legend_handles_labels()
         below(figure, "The same object at the same place on four grounds. Left: share of the map's "
-              "mass outside the object; right: logit of the object's class. Bars: 95 % intervals. "
-              f"{text}", handles)  # fmt: skip
+              "mass outside the object; in brackets the objects that the cue was asked about. "
+              f"Middle and right: {int(follows['n'].max())} objects; logit of the object's class. "
+              f"Bars: 95 % intervals. {text}", handles)  # fmt: skip
     return figure
 
 
@@ -187,16 +190,18 @@ def company(by_iou: pd.DataFrame, by_mass: pd.DataFrame, text: str) -> Figure:
             ax.scatter(table["mean"], range(len(table)), c=colours, s=30, zorder=3)
             ax.set(title=name, xlabel="object asked about minus the other")
             ax.grid(axis="x", color="#dddddd", lw=0.6)
-        axes[0].set_yticks(range(len(by_iou)), [cue_title(c) for c in by_iou["cue"]])
+        n = objects_of(by_iou)
+        axes[0].set_yticks(range(len(by_iou)), [f"{cue_title(c)} ({n[c]})" for c in by_iou["cue"]])
         axes[0].set_ylim(len(by_iou) - 0.5, -0.5)
         rest = by_iou[~by_iou["cue"].isin(FLOORS)]
         best = rest.loc[rest["mean"].idxmax()]
         headline(
             figure,
-            f"Asked about A, the map avoids B: at best {cue_title(best['cue'])}, "
+            f"Asked about A, {of_explainers(rest['low'] > 0)} prefer it: {cue_title(best['cue'])} "
             f"{estimate(best['mean'], best['low'], best['high'], sign=True)} IoU",
         )
-        below(figure, f"Two objects of different classes; mean of both logits. {text}")
+        below(figure, "Two objects of different classes; mean of both logits. In brackets: pairs "
+              f"that the cue was asked about. Bars: 95 % intervals. {text}")  # fmt: skip
     return figure
 
 
@@ -234,9 +239,11 @@ def planted_bias(
         below(
             figure,
             "Held-out objects. Left: on their class's own ground and on the other's; middle "
-            "(against the head at 50 %) and right: on their own. Bars: 95 % intervals; dotted: "
-            f"trained on exact masks. {text}", lines_of(cues),
-        )  # fmt: skip
+            "(against the head at 50 %; in brackets: objects with a map that is not flat) and "
+            "right: on their own. Bars and band: 95 % intervals; dotted: trained on exact masks. "
+            f"{text}",
+            lines_of(cues, objects_of(mass)),
+        )
     return figure
 
 
@@ -256,6 +263,8 @@ def _spill(ax: Axes, regions: pd.DataFrame | None) -> None:
         )  # fmt: skip
     truth = part[(part["what"] == "trained") & (part["share"] == "truth")]
     if len(truth):
-        ax.axhline(truth["mean"].iloc[0], color=COLOURS["ceiling:true box"], ls=":")
+        shade = COLOURS["ceiling:true box"]
+        ax.axhspan(truth["low"].iloc[0], truth["high"].iloc[0], color=shade, alpha=0.2, lw=0)
+        ax.axhline(truth["mean"].iloc[0], color=shade, ls=":")
     ax.set_ylim(-0.03, 1.03)
     ax.legend(fontsize=7.5, loc="center right")

@@ -8,10 +8,11 @@ import json
 
 import numpy as np
 import pandas as pd
+from statsmodels.stats.proportion import proportion_confint
 
 from xaiutils.names import in_order, title
 from xaiutils.sections.words import change, count, estimate, percent, possessive
-from xaiutils.statistics import mean_interval, summary
+from xaiutils.statistics import LEVEL, mean_interval, summary
 
 FLOORS = ("floor:centre box", "floor:random box")
 NAMES = {"floor:random box": "Floor: random box"}
@@ -19,6 +20,7 @@ NAMES = {"floor:random box": "Floor: random box"}
 COMMON_SCALES = (0.25, 0.4)
 COMMON_ECCENTRICITIES = (0.0, 0.1, 0.2)
 PLACE_METRICS = ("iou", "coverage", "spill", "pointing_15")
+MEASURES = {"coverage": "coverage", "spill": "spill", "pointing_15": "pointing game"}
 
 
 def cue_title(cue: str) -> str:
@@ -39,39 +41,39 @@ def by_object(table: pd.DataFrame, keys: list[str], value: str = "value") -> pd.
     return summary(each, keys, value)
 
 
-# the cut-outs -----------------------------------------------------------------------------------
+def exact(found: pd.DataFrame, rows=slice(None)) -> pd.DataFrame:
+    """`by_object` of shares, with the exact interval of Clopper and Pearson in the given rows.
+
+    A bootstrap has no width where every object is right, or none. For objects that are right in
+    some of their composites it is too wide rather than too narrow.
+    """
+    hits = found.loc[rows, "mean"] * found.loc[rows, "n"]
+    low, high = proportion_confint(hits, found.loc[rows, "n"], 1 - LEVEL, method="beta")
+    found = found.copy()
+    found.loc[rows, "low"], found.loc[rows, "high"] = low, high
+    return found
 
 
-def recognition(objects: pd.DataFrame, photographs: pd.DataFrame) -> pd.DataFrame:
-    """Confidence in the own class: of bundled photographs, of the same objects cut out and set on
-    grey, and of all recognised cut-outs on grey: images, n, mean, low, high, top1."""
-    bundled = objects[objects["object"].isin(photographs["object"]) & (objects["target"] >= 0)]
-    pairs = photographs[photographs["object"].isin(bundled["object"])]
-    known = objects[objects["recognised"]]
-    rows = []
-    for name, part in {
-        "bundled photographs": pairs,
-        "the same objects on grey": bundled,
-        "all recognised cut-outs on grey": known,
-    }.items():
-        mean, low, high = mean_interval(part["probability"])
-        rows.append([name, len(part), mean, low, high, float((part["rank"] == 0).mean())])
-    return pd.DataFrame(rows, columns=["images", "n", "mean", "low", "high", "top1"])
+def objects_of(table: pd.DataFrame) -> dict[str, int]:
+    """Objects (or pairs) that each cue of a summary was asked about; the most of its cells."""
+    return table.groupby("cue", sort=False)["n"].max().to_dict()
 
 
-def recognition_sentence(objects: pd.DataFrame, table: pd.DataFrame) -> str:
-    mapped, known = int((objects["target"] >= 0).sum()), int(objects["recognised"].sum())
-    photo, same, every = table.itertuples(index=False)
-    return (
-        f"Of {len(objects)} cut-outs {mapped} have an ImageNet class, and the classifier "
-        f"recognises **{known}** of them on grey (a class of theirs among its five "
-        f"likeliest); the other {mapped - known} are dropped. It gives the own class a probability "
-        f"of {estimate(photo.mean, photo.low, photo.high)} on the {photo.n} bundled photographs "
-        "whose object has one, "
-        f"{estimate(same.mean, same.low, same.high)} on the same objects cut out and set on grey, "
-        f"and {estimate(every.mean, every.low, every.high)} on all recognised cut-outs "
-        f"(first choice in {percent(every.top1)})."
+def named(table: pd.DataFrame, digits: int = 2) -> str:
+    """ "Grad-CAM +0.05 [+0.03, +0.07], LIME ...": the change of each row's cue."""
+    return ", ".join(
+        f"{cue_title(r.cue)} {estimate(r.mean, r.low, r.high, True, digits)}"
+        for r in table.itertuples()
     )
+
+
+def by_count(counts: dict[str, int]) -> str:
+    """ "20 for Grad-CAM, Grad-CAM++, 5 for LIME": the explainers by how much they saw."""
+    names: dict[int, list[str]] = {}
+    for cue in in_order(counts):
+        if cue not in FLOORS:
+            names.setdefault(counts[cue], []).append(cue_title(cue))
+    return ", ".join(f"{n} for {', '.join(cues)}" for n, cues in sorted(names.items())[::-1])
 
 
 # place and size ---------------------------------------------------------------------------------
@@ -85,7 +87,8 @@ def place_curves(maps: pd.DataFrame, manifest: pd.DataFrame, factor: str) -> pd.
         table = table[table["scale"].isin(COMMON_SCALES)]
     else:
         table = table[table["eccentricity"].isin(COMMON_ECCENTRICITIES)]
-    return by_object(table, ["cue", "metric", factor])
+    found = by_object(table, ["cue", "metric", factor])
+    return exact(found, found["metric"] == "pointing_15")
 
 
 def place_change(maps: pd.DataFrame, manifest: pd.DataFrame) -> pd.DataFrame:
@@ -101,9 +104,15 @@ def place_change(maps: pd.DataFrame, manifest: pd.DataFrame) -> pd.DataFrame:
     return by_object(change.dropna(), ["cue", "metric"])
 
 
+def of_iou(change: pd.DataFrame) -> pd.DataFrame:
+    """The rows of IoU of `place_change`."""
+    return change[change["metric"] == "iou"]
+
+
 def place_sentence(change: pd.DataFrame) -> str:
-    """How the floor and the explainers take the way from the centre to the edge, by IoU."""
-    iou = change[change["metric"] == "iou"].set_index("cue")
+    """How the floor and the explainers take the way from the centre to the edge: by IoU, and what
+    is clear by another measure."""
+    iou = of_iou(change).set_index("cue")
     floor = iou.loc["floor:centre box"]
     rest = iou.drop(index=[c for c in FLOORS if c in iou.index])
     fallen = rest[rest["high"] < 0]
@@ -114,7 +123,6 @@ def place_sentence(change: pd.DataFrame) -> str:
         cue_title(cue)
         for cue in rest.index[rest["low"].le(floor["mean"]) & rest["high"].ge(floor["mean"])]
     ]
-    asked = {n: ", ".join(cue_title(cue) for cue in part.index) for n, part in rest.groupby("n")}
     return (
         f"From the centre to 0.3 sides away the centre box loses "
         f"**{estimate(-floor['mean'], -floor['high'], -floor['low'])}** IoU. Of "
@@ -126,7 +134,23 @@ def place_sentence(change: pd.DataFrame) -> str:
             else "Not every explainer loses less than the floor on average"
         )
         + (f"; the interval of {', '.join(unsure)} holds the floor's loss, too." if unsure else ".")
-        + f" Objects: {', '.join(f'{n} for {cues}' for n, cues in asked.items())}."
+        + f" {other_measures(change)} Objects: {by_count(rest['n'].to_dict())}."
+    )
+
+
+def other_measures(change: pd.DataFrame) -> str:
+    """The changes of explainers by other measures than IoU whose interval excludes 0."""
+    rest = change[~change["cue"].isin(FLOORS) & (change["metric"] != "iou")]
+    sure = rest[(rest["low"] > 0) | (rest["high"] < 0)]
+    said = [
+        f"{MEASURES[row.metric]} of {cue_title(row.cue)} "
+        f"{estimate(row.mean, row.low, row.high, sign=True)} (n = {row.n})"
+        for row in sure.itertuples()
+    ]
+    return (
+        f"Of the {len(rest)} changes by the other measures {len(said) or 'none'} "
+        f"{'has' if len(said) == 1 else 'have'} an interval without 0"
+        + (f": {', '.join(said)}." if said else ".")
     )
 
 
@@ -151,15 +175,29 @@ def ground_scores(scores: pd.DataFrame, manifest: pd.DataFrame) -> pd.DataFrame:
     return pd.concat(parts, ignore_index=True)
 
 
-def score_follows(scores: pd.DataFrame, manifest: pd.DataFrame) -> pd.DataFrame:
+def class_changes(scores: pd.DataFrame, manifest: pd.DataFrame, experiment: str) -> list[str]:
+    """The objects whose explained class is not the same on all their composites: of several classes
+    that fit, the likeliest is chosen on each."""
+    table = scores[scores["experiment"] == experiment].merge(
+        manifest[["sample", "object"]], on="sample"
+    )
+    classes = table.groupby("object")["target"].nunique()
+    return list(classes.index[classes > 1])
+
+
+def score_follows(
+    scores: pd.DataFrame, manifest: pd.DataFrame, without: list[str] | None = None
+) -> pd.DataFrame:
     """What moves the logit of the object's class: change, n, mean, low, high.
 
     "object removed": from the usual ground; "ground swapped": usual to unusual, the object stays;
-    "ground alone": unusual ground minus usual ground, without the object.
+    "ground alone": unusual ground minus usual ground, without the object. without: objects that
+    are left out (`class_changes`).
     """
     table = scores[scores["experiment"] == "ground"].merge(
         manifest[["sample", "object", "kind"]], on="sample"
     )
+    table = table[~table["object"].isin(without or [])]
     logit = table.pivot_table(index="object", columns="kind", values="logit")
     bare = table.pivot_table(index="object", columns="kind", values="ground_logit")
     changes = {
@@ -190,6 +228,18 @@ def ground_sentence(mass: pd.DataFrame, follows: pd.DataFrame) -> str:
     )
 
 
+def class_sentence(changed: list[str], n: int, follows: pd.DataFrame, same: pd.DataFrame) -> str:
+    """What the objects whose class changes with the ground contribute to "ground swapped"."""
+    with_, without = (t.set_index("change").loc["ground swapped"] for t in (follows, same))
+    named = ", ".join(name.replace("_", " ") for name in changed) or "none"
+    return (
+        "Where several ImageNet classes fit an object, the likeliest is taken, composite by "
+        f"composite: {len(changed)} of {n} objects ({named}) are not asked about the same class on "
+        f"all grounds. Without them the unusual ground changes the logit by "
+        f"{change(without)} (n = {int(without['n'])}) instead of {change(with_)}."
+    )
+
+
 # company ----------------------------------------------------------------------------------------
 
 
@@ -215,6 +265,35 @@ def sensitivity(maps: pd.DataFrame, measure: str = "iou") -> pd.DataFrame:
     return found.loc[in_order(found.index)].reset_index()
 
 
+def avoidance(maps: pd.DataFrame, scores: pd.DataFrame) -> pd.DataFrame:
+    """Mass on the object that was not asked about minus that object's share of the area, mean of
+    both logits: cue, n (pairs), undefined, mean, low, high. Below 0: the map avoids it."""
+    keys = ["sample", "explained"]
+    other = {"A": "B", "B": "A"}
+    area = scores.loc[scores["experiment"] == "company", [*keys, "object_share"]]
+    area = area.assign(explained=area["explained"].map(other))
+    table = maps[(maps["experiment"] == "company") & (maps["metric"] == "mass_other")]
+    table = table.merge(area, on=keys)
+    table["value"] -= table["object_share"]
+    pairs = table.groupby(["cue", "sample"])["value"].mean().reset_index()
+    found = summary(pairs, "cue").set_index("cue")
+    return found.loc[in_order(found.index)].reset_index()
+
+
+def avoidance_sentence(table: pd.DataFrame) -> str:
+    rest = table[~table["cue"].isin(FLOORS)]
+    parts = {
+        "below 0, so that they avoid it": rest[rest["high"] < 0],
+        "**above 0, so that they do not**": rest[rest["low"] > 0],
+        "open": rest[(rest["low"] <= 0) & (rest["high"] >= 0)],
+    }
+    said = [f"{what}: {named(part, 3)}" for what, part in parts.items() if len(part)]
+    return (
+        "To prefer A is not to avoid B. Mass on the object that was not asked about, minus its "
+        f"share of the area – {'; '.join(said)}."
+    )
+
+
 def company_sentence(table: pd.DataFrame) -> str:
     rest = table[~table["cue"].isin(FLOORS)].set_index("cue")
     sure = rest[rest["low"] > 0]
@@ -225,68 +304,6 @@ def company_sentence(table: pd.DataFrame) -> str:
         f"{estimate(*rest.loc[best, ['mean', 'low', 'high']], sign=True)}** IoU; the weakest "
         f"{cue_title(worst)}, **{estimate(*rest.loc[worst, ['mean', 'low', 'high']], sign=True)}**."
     )
-
-
-# planted bias -----------------------------------------------------------------------------------
-
-
-def bias_accuracy(predictions: pd.DataFrame) -> pd.DataFrame:
-    """Accuracy on held-out objects by share and whether the ground is the class's own."""
-    return by_object(predictions, ["share", "own"], "correct")
-
-
-def bias_mass(maps: pd.DataFrame, predictions: pd.DataFrame, own: bool = True) -> pd.DataFrame:
-    """Mass on the ground minus that of the unbiased head (50 %), paired by composite:
-    cue, share, n, mean, low, high. own: objects on their class's ground, else on the other."""
-    table = maps[(maps["experiment"] == "bias") & (maps["metric"] == "relevance_mass")]
-    ids = predictions.loc[predictions["own"] == own, ["sample", "object"]].drop_duplicates()
-    table = table.merge(ids, on="sample").assign(value=lambda t: 1 - t["value"])
-    table = table.assign(share=table["explained"].astype(int))
-    wide = table.pivot_table(index=["cue", "object", "sample"], columns="share", values="value")
-    change = wide.sub(wide[50], axis=0).stack().rename("value").reset_index()
-    return by_object(change, ["cue", "share"])
-
-
-def bias_regions(regions: pd.DataFrame, own: bool = True) -> pd.DataFrame:
-    """Measures of seeds, SAM's masks and the trained segmenter by head: what, share, metric, ..."""
-    return by_object(regions[regions["own"] == own], ["what", "share", "metric"])
-
-
-def bias_sentence(accuracy: pd.DataFrame, mass: pd.DataFrame, regions: pd.DataFrame | None) -> str:
-    right = accuracy.set_index(["share", "own"])["mean"]
-    full = mass[mass["share"] == 100].set_index("cue")
-    shown = full[full["low"] > 0]
-    text = (
-        f"On the other class's ground the head is right in {percent(right[50, False])} of "
-        "composites "
-        f"when the ground said nothing in training, and in **{percent(right[100, False])}** when "
-        f"it always went with the class; on the own ground in {percent(right[50, True])} and "
-        f"{percent(right[100, True])}. With the full bias "
-        f"{count(len(shown), len(full), 'explainers')} clearly move mass to the ground: "
-        + ", ".join(
-            f"{cue_title(c)} {estimate(*full.loc[c, ['mean', 'low', 'high']], sign=True)}"
-            for c in in_order(full.index)
-        )
-        + "."
-    )
-    if regions is None or regions.empty:
-        return text
-    return f"{text} {regions_sentence(regions)}"
-
-
-def regions_sentence(regions: pd.DataFrame) -> str:
-    """Share of what is marked that is ground, without bias and with the full one."""
-    spill = regions[regions["metric"] == "spill"].set_index(["what", "share"])
-    parts = []
-    for what, name in (
-        ("seed", "Grad-CAM's seed"),
-        ("SAM", "SAM's mask from it"),
-        ("trained", "the segmenter trained on the seeds"),
-    ):
-        if (what, "50") in spill.index and (what, "100") in spill.index:
-            before, after = (spill.loc[(what, s), ["mean", "low", "high"]] for s in ("50", "100"))
-            parts.append(f"{name} from {estimate(*before)} to **{estimate(*after)}**")
-    return f"Spill, from no bias to the full one: {'; '.join(parts)}." if parts else ""
 
 
 def settings_table(settings: pd.DataFrame) -> pd.DataFrame:
