@@ -57,7 +57,7 @@ def run(args) -> int:
 
     deadline = time.monotonic() + 60 * args.minutes
     done = run_cutouts(args.name, args.root, lambda: time.monotonic() < deadline)
-    print("complete" if done else "stopped at the time limit: run again to go on")
+    print("complete" if done else "not complete (time limit, or see above): run again to go on")
     return collect(args)
 
 

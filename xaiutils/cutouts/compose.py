@@ -33,7 +33,7 @@ class Cutout:
 
     @property
     def extent(self) -> int:
-        ys, xs = np.nonzero(self.alpha >= INSIDE)
+        ys, xs = inside(self.alpha)
         return int(max(np.ptp(ys), np.ptp(xs))) + 1
 
 
@@ -59,12 +59,18 @@ def as_cutout(source: "Cutout | np.ndarray | str | Path", name: str = "cut-out")
     alpha = source[..., 3]
     if alpha.min() == 255:
         raise InputError(f"{name}: no transparency, so nothing is cut out; save it with alpha")
-    ys, xs = np.nonzero(alpha >= INSIDE)
+    ys, xs = inside(alpha)
     if ys.size == 0:
         raise InputError(f"{name}: empty, no pixel is opaque by half")
     box = np.s_[max(ys.min() - 2, 0) : ys.max() + 3, max(xs.min() - 2, 0) : xs.max() + 3]
     rgba = np.pad(source[box], ((2, 2), (2, 2), (0, 0)))
     return Cutout(Path(name).stem, bleed(rgba), rgba[..., 3].copy())
+
+
+def inside(alpha: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
+    """The rows and the columns of (h, w) alpha that hold some of the object."""
+    opaque = alpha >= INSIDE
+    return np.flatnonzero(opaque.any(axis=1)), np.flatnonzero(opaque.any(axis=0))
 
 
 def _read_rgba(path: Path) -> np.ndarray:
@@ -73,6 +79,8 @@ def _read_rgba(path: Path) -> np.ndarray:
             if not image.has_transparency_data:
                 raise InputError(f"{path}: no transparency, so nothing is cut out")
             return np.array(image.convert("RGBA"))
+    except Image.DecompressionBombError as error:
+        raise InputError(f"{path}: too many pixels, more than Pillow reads ({error})") from error
     except (OSError, SyntaxError, ValueError, EOFError) as error:
         if isinstance(error, InputError):
             raise
@@ -128,16 +136,22 @@ def place(
 
     x, y: centre of the object's bounding box, as shares of the side; scale: its longest side, as
     a share of the side. match: share (0 to 1) of the difference in mean brightness between ground
-    and object that is taken off the object. InputError if the object does not fit.
+    and object that is taken off the object. InputError if the object does not fit, or a number is
+    none or out of range.
     """
     side = image.shape[0]
+    for name, value in (("x", x), ("y", y)):
+        if not np.isfinite(value):
+            raise InputError(f"{cutout.name}: {name} is {value}; give a share of the side, 0 to 1")
+    if not 0 <= match <= 1:
+        raise InputError(f"{cutout.name}: match is {match}; give a share, 0 to 1")
     if not 0 < scale <= 1:
         raise InputError(
             f"{cutout.name}: scale {scale} makes it larger than the canvas or nothing; "
             "give a share of its side, above 0 and at most 1"
         )
     rgb, alpha = resized(cutout, int(np.floor(scale * side + 0.5)))
-    ys, xs = np.nonzero(alpha >= INSIDE)
+    ys, xs = inside(alpha)
     if ys.size == 0:
         raise InputError(f"{cutout.name}: scale {scale} leaves no pixel of it on {side} px")
     top = int(np.floor(y * side - (ys.min() + ys.max() + 1) / 2 + 0.5))

@@ -49,7 +49,8 @@ def pink(rng: np.random.Generator, side: int) -> np.ndarray:
         cells *= 2
     coarse = enlarged(np.clip(128 + total * 2 // 5, 0, 255).astype(np.uint8), side)
     fine = rng.integers(-24, 25, (side, side, 1), dtype=np.int16)
-    return np.clip(coarse + fine, 0, 255).astype(np.uint8)
+    image = coarse + fine
+    return np.clip(image, 0, 255, out=image).astype(np.uint8)
 
 
 SYNTHETIC = {f.__name__: f for f in (grey, plain, gradient, pink, white)}
@@ -60,9 +61,16 @@ def enlarged(image: np.ndarray, side: int) -> np.ndarray:
     return np.asarray(Image.fromarray(image).resize((side, side), Image.Resampling.BICUBIC))
 
 
+def whole_seed(seed: int) -> int:
+    """The seed; InputError if it is no whole number from 0 on."""
+    if isinstance(seed, bool) or not isinstance(seed, int | np.integer) or seed < 0:
+        raise InputError(f"seed {seed!r}: give a whole number from 0 on")
+    return int(seed)
+
+
 def as_ground(source: np.ndarray | str | Path, seed: int, side: int = CANVAS) -> np.ndarray:
     """(side, side, 3) uint8: a synthetic ground by name, or a part of an image file or array."""
-    rng = np.random.default_rng(seed)
+    rng = np.random.default_rng(whole_seed(seed))
     if isinstance(source, str) and source in SYNTHETIC:
         return SYNTHETIC[source](rng, side)
     if isinstance(source, np.ndarray):

@@ -6,13 +6,14 @@ the experiment varies: eccentricity, kind, split. Any row can be made again by `
 """
 
 import zlib
+from itertools import combinations
 from typing import NamedTuple
 
 import numpy as np
 import pandas as pd
 
 from xaiutils.cutouts.compose import Composite, place
-from xaiutils.cutouts.grounds import CANVAS
+from xaiutils.cutouts.grounds import CANVAS, whole_seed
 from xaiutils.cutouts.sources import BUNDLED, GROUNDS, UNUSUAL, Library
 from xaiutils.errors import InputError
 
@@ -49,11 +50,21 @@ class Rendered(NamedTuple):
 
 def stream(seed: int, *names: str) -> np.random.Generator:
     """An independent stream for each purpose."""
-    return np.random.default_rng([seed, *(zlib.crc32(name.encode()) for name in names)])
+    return np.random.default_rng([whole_seed(seed), *(zlib.crc32(name.encode()) for name in names)])
 
 
 def render(library: Library, row) -> Rendered:
-    """The composite of a manifest's row. What comes later covers what is below it."""
+    """The composite of a manifest's row. What comes later covers what is below it.
+
+    InputError, naming the composite, where its files or numbers cannot be used.
+    """
+    try:
+        return _rendered(library, row)
+    except InputError as error:
+        raise InputError(f"composite {row.sample}: {error}") from error
+
+
+def _rendered(library: Library, row) -> Rendered:
     image = library.ground(row.ground, int(row.ground_seed), CANVAS)
     image, mask = place(image, library.cutout(row.object), row.x, row.y, row.scale)
     others = []
@@ -149,10 +160,18 @@ def _ground_of(library: Library, kind: str, habitat: str, rng: np.random.Generat
 
 
 def in_company(library: Library, seed: int = 0, pairs: int = 200) -> pd.DataFrame:
-    """Two objects of different classes side by side, left and right by chance."""
+    """Two objects of different classes side by side, left and right by chance.
+
+    InputError where there are no two.
+    """
     rows = []
     rng = stream(seed, "company")
     names = chosen(library, 10**6, rng)
+    if not any(differ(library, a, b) for a, b in combinations(names, 2)):
+        raise InputError(
+            f"{library.root}: company needs two cut-outs of different classes; of its {len(names)} "
+            "no two are"
+        )
     grounds = _natural(library)
     for k in range(pairs):
         a, b = _two(library, names, rng)
@@ -171,8 +190,13 @@ def in_company(library: Library, seed: int = 0, pairs: int = 200) -> pd.DataFram
 def _two(library: Library, names: list[str], rng: np.random.Generator) -> tuple[str, str]:
     while True:
         a, b = (names[i] for i in rng.choice(len(names), 2, replace=False))
-        if not set(library.entries[a].indices) & set(library.entries[b].indices):
+        if differ(library, a, b):
             return a, b
+
+
+def differ(library: Library, a: str, b: str) -> bool:
+    """Whether two cut-outs have no ImageNet class in common."""
+    return not set(library.entries[a].indices) & set(library.entries[b].indices)
 
 
 def planted_bias(library: Library, seed: int = 0, held_out: int = 17) -> pd.DataFrame:
@@ -181,9 +205,12 @@ def planted_bias(library: Library, seed: int = 0, held_out: int = 17) -> pd.Data
     rng = stream(seed, "bias")
     rows = []
     for kind in ("birds", "mammals"):
-        names = [n for n in library.names if kind in str(library.files.get(n, ""))]
+        names = [n for n in library.names if kind in library.folders(n)]
         if len(names) < 4:
-            raise InputError("the planted bias needs Tux Paint's birds and mammals: see fetch")
+            raise InputError(
+                f"{library.root}: the planted bias needs Tux Paint's birds and mammals; "
+                "`python -m xaiutils.cutouts fetch` gets them"
+            )
         names = [names[i] for i in rng.permutation(len(names))]
         count = min(held_out, len(names) // 2)
         splits = {"test": names[:count], "train": names[count : 2 * count]}

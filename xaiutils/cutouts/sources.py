@@ -25,6 +25,7 @@ TOP = 5  # an object is recognised where a class of its is among as many likelie
 INSTALLED = Path("/")  # Debian puts tuxpaint-stamps-default and tuxpaint-data below it
 STAMPS = Path("usr/share/tuxpaint/stamps/animals")
 TEMPLATES = Path("usr/share/tuxpaint/templates")
+DRAWING = "a drawing, or not in the table"
 BUNDLED = "photo-"  # beginning of the names of bundled cut-outs and patches
 
 # Photographs of tuxpaint-data without an animal or a thing that ImageNet names, by habitat.
@@ -61,12 +62,14 @@ class Entry:
 
 @dataclass(frozen=True, eq=False)
 class Library:
-    """Named cut-outs and photographic grounds; skipped: file names by reason."""
+    """Named cut-outs and photographic grounds; skipped: file names by reason; root: the folder
+    that the files are in (None: bundled photographs only)."""
 
     entries: Mapping[str, Entry]
     files: Mapping[str, Path]
     grounds: Mapping[str, Path]
     skipped: Mapping[str, tuple[str, ...]] = field(default_factory=dict)
+    root: Path | None = None
 
     @property
     def names(self) -> list[str]:
@@ -77,6 +80,12 @@ class Library:
         """The cut-outs that the classifier recognises, by the table; all where it was not asked."""
         asked = any(entry.recognised for entry in self.entries.values())
         return [n for n in self.names if self.entries[n].recognised == "yes" or not asked]
+
+    def folders(self, name: str) -> tuple[str, ...]:
+        """The folders below the root that a cut-out's file is in; of a bundled one, none."""
+        if name not in self.files or self.root is None:
+            return ()
+        return self.files[name].relative_to(self.root).parts[:-1]
 
     def cutout(self, name: str) -> Cutout:
         if name not in self.entries:
@@ -126,7 +135,11 @@ def _joined(a: Library, b: Library) -> Library:
         k: (*a.skipped.get(k, ()), *b.skipped.get(k, ())) for k in {**a.skipped, **b.skipped}
     }
     return Library(
-        {**a.entries, **b.entries}, {**a.files, **b.files}, {**a.grounds, **b.grounds}, skipped
+        {**a.entries, **b.entries},
+        {**a.files, **b.files},
+        {**a.grounds, **b.grounds},
+        skipped,
+        b.root,
     )
 
 
@@ -157,7 +170,8 @@ def _tuxpaint(root: Path) -> Library:
         {name: known[name] for name in files},
         files,
         {name: path for name, path in grounds.items() if path.exists()},
-        {"a drawing, or not in the table": tuple(drawings)} if drawings else {},
+        {DRAWING: tuple(drawings)} if drawings else {},
+        root,
     )
 
 
@@ -177,7 +191,7 @@ def _folder(root: Path) -> Library:
         counts = "; ".join(f"{len(names)} x {reason}" for reason, names in skipped.items())
         raise InputError(f"{root}: no usable cut-out ({counts or 'no images'}); save RGBA images")
     entries = {stem: labels.get(path.name, Entry(stem)) for stem, path in files.items()}
-    return Library(entries, files, {}, skipped)
+    return Library(entries, files, {}, skipped, root)
 
 
 def _labels(root: Path) -> dict[str, Entry]:

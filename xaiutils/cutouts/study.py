@@ -6,7 +6,9 @@ bias_predictions, bias_regions.
 """
 
 import json
+import sys
 from collections.abc import Callable
+from functools import partial
 from itertools import zip_longest
 from pathlib import Path
 
@@ -20,6 +22,7 @@ from xaiutils.cutouts.measure import FIRST, GROUPS, SCHEMA, Runner, settings_tab
 from xaiutils.cutouts.plans import EXPERIMENTS
 from xaiutils.cutouts.recognise import photographs, recognise
 from xaiutils.cutouts.sources import Library, open_library
+from xaiutils.errors import InputError, WriteError
 from xaiutils.segmenters import load_segmenter
 from xaiutils.store import read_json, write_json, write_table, write_text
 
@@ -34,23 +37,45 @@ def run_cutouts(name: str, root: str | None, go: Go, seed: int = 0) -> bool:
 
     The cheapest explainers come first, on all composites; then the others on every fourth object,
     on every second, on all, so that whenever it stops they have been asked about the same ones.
+    A unit that fails is named on stderr, left out, and tried again by the next run; an experiment
+    that the folder does not allow is left out, too.
     """
     library, folder = open_library(root), studies_dir() / name
     classifier = load_classifier(CLASSIFIER)
     _objects(library, classifier, folder)
-    plans = {e: plan(library, seed) for e, plan in EXPERIMENTS.items()}
+    plans = allowed(library, seed)
     runner = Runner(library, classifier, folder, seed)
-    bias = Bias(library, classifier, plans.pop("bias"), folder, seed)
+    bias = Bias(library, classifier, plans.pop("bias"), folder, seed) if "bias" in plans else None
+    failed: set[str] = set()
     for step, group in [(1, FIRST), *((step, group) for step in STEPS for group in REST)]:
         lists = [
             [(runner, row) for row in runner.units(plan, group, step)] for plan in plans.values()
         ]
-        lists.append([(bias, row) for row in spread(list(bias.units(group, step)))])
-        if not _all(in_turn(lists), group, go):
+        if bias:
+            lists.append([(bias, row) for row in spread(list(bias.units(group, step)))])
+        if not _all(in_turn(lists), group, go, failed):
             return False
-        if group == FIRST and not _regions(bias, folder, go):
+        if bias and group == FIRST and not _regions(bias, go, failed):
             return False
-    return True
+    return not failed
+
+
+def allowed(library: Library, seed: int) -> dict[str, pd.DataFrame]:
+    """The manifests of the experiments that the library has the cut-outs for; the others are named.
+
+    InputError if there is none.
+    """
+    plans, refused = {}, []
+    for name, plan in EXPERIMENTS.items():
+        try:
+            plans[name] = plan(library, seed)
+        except InputError as error:
+            refused.append(f"experiment {name} is left out: {error}")
+    if not plans:
+        raise InputError("; ".join(refused))
+    for line in refused:
+        print(line, file=sys.stderr)
+    return plans
 
 
 def in_turn(lists: list[list]) -> list:
@@ -63,14 +88,26 @@ def spread(rows: list, step: int = 7) -> list:
     return [row for start in range(step) for row in rows[start::step]]
 
 
-def _all(units: list, group: str, go: Go) -> bool:
+def _all(units: list, group: str, go: Go, failed: set[str]) -> bool:
     for runner, row in units:
-        if not runner.path(row, group).exists():
+        name = f"{row.sample} ({group})"
+        if name not in failed and not runner.path(row, group).exists():
             if not go():
                 return False
-            runner.run(row, group)
+            attempt(partial(runner.run, row, group), name, failed)
     print(f"{group}: {len(units)} composites", flush=True)
     return True
+
+
+def attempt(unit: Callable[[], None], name: str, failed: set[str]) -> None:
+    """Compute a unit; where it fails, say which: one composite must not cost the others."""
+    try:
+        unit()
+    except WriteError:  # the others could not be kept either
+        raise
+    except Exception as error:
+        failed.add(name)
+        print(f"{name} failed: {type(error).__name__}: {error}", file=sys.stderr)
 
 
 def _objects(library: Library, classifier: FrozenClassifier, folder: Path) -> None:
@@ -79,41 +116,59 @@ def _objects(library: Library, classifier: FrozenClassifier, folder: Path) -> No
         write_table(folder / "photographs.parquet", photographs(classifier))
 
 
-def _regions(bias: Bias, folder: Path, go: Go) -> bool:
+def _regions(bias: Bias, go: Go, failed: set[str]) -> bool:
     """What SAM and a trained segmenter make of the seeds: one unit a composite, one for all."""
-    rows = list(bias.units("sam"))
     segmenter = None
-    for row in rows:
+    for row in bias.units("sam"):
         path = bias.path(row, "sam")
         if not path.exists():
             if not go():
                 return False
             segmenter = segmenter or load_segmenter("embedded_sam", runtime="openvino")
-            write_json(path, bias.prompted(row, segmenter))
-    path = folder / "units" / f"bias.trained.{bias.key}.json"
+            unit = partial(_prompted, bias, row, segmenter, path)
+            attempt(unit, f"{row.sample} (SAM)", failed)
+    path = _trained_path(bias)
     if not path.exists():
         if not go():
             return False
-        rows = bias.trained(bias.classifier.model).to_json(orient="records")
-        write_json(path, json.loads(rows))
+        attempt(partial(_trained, bias, path), "trained segmenter (bias)", failed)
     return True
 
 
+def _prompted(bias: Bias, row, segmenter, path: Path) -> None:
+    write_json(path, bias.prompted(row, segmenter))
+
+
+def _trained_path(bias: Bias) -> Path:
+    return bias.folder / "units" / f"bias.trained.{bias.key}.json"
+
+
+def _trained(bias: Bias, path: Path) -> None:
+    write_json(path, json.loads(bias.trained(bias.classifier.model).to_json(orient="records")))
+
+
 def gather(name: str, root: str | None, seed: int = 0) -> Path:
-    """Write the tables of what is there so far, the settings and config.json."""
+    """Write the tables of what is there so far, the settings and config.json.
+
+    InputError if nothing is there.
+    """
     library, folder = open_library(root), studies_dir() / name
     classifier = load_classifier(CLASSIFIER)
-    plans = {e: plan(library, seed) for e, plan in EXPERIMENTS.items()}
+    plans = allowed(library, seed)
     write_table(folder / "manifest.parquet", pd.concat(plans.values(), ignore_index=True))
     write_table(folder / "settings.parquet", settings_table())
-    bias = Bias(library, classifier, plans.pop("bias"), folder, seed)
+    bias = Bias(library, classifier, plans.pop("bias"), folder, seed) if "bias" in plans else None
     runner = Runner(library, classifier, folder, seed)
     parts = [runner.gather(manifest) for manifest in plans.values()]
-    maps = pd.concat([*(part["maps"] for part in parts), bias.maps()], ignore_index=True)
+    found = [part["maps"] for part in parts] + ([bias.maps()] if bias else [])
+    maps = pd.concat(found, ignore_index=True)
+    if maps.empty:
+        raise InputError(f"{folder}: nothing is computed yet; `run` does it")
     scores = pd.concat([part["scores"] for part in parts], ignore_index=True)
     write_table(folder / "maps.parquet", maps)
     write_table(folder / "scores.parquet", scores)
-    _write_bias(bias, folder)
+    if bias:
+        _write_bias(bias, folder)
     _write_config(folder, name, maps, seed)
     return folder
 
@@ -124,7 +179,7 @@ def _write_bias(bias: Bias, folder: Path) -> None:
     for row in bias.units("sam"):
         if bias.path(row, "sam").exists():
             rows += read_json(bias.path(row, "sam"))
-    trained = folder / "units" / f"bias.trained.{bias.key}.json"
+    trained = _trained_path(bias)
     if trained.exists():
         rows += read_json(trained)
     if rows:

@@ -34,6 +34,7 @@ def load_dataset(
     *,
     reading: str = "class",
     logit: str = "given",
+    seed: int = 0,
 ) -> Dataset:
     """A data set by name.
 
@@ -47,22 +48,28 @@ def load_dataset(
     - "cub200": split train, test (default) or all.
     - "usis10k": split train, val or test (default).
     - "kvasir-seg", "kvasir-sessile": all images; split train or val where the authors' lists are.
+    - "cutouts": composites with exact masks, made when they are loaded (`xaiutils.cutouts`); split
+      place (default), ground, company or bias. root: a folder of RGBA images, or what
+      `xaiutils.cutouts fetch` filled; None: the bundled photographs, and Tux Paint's where
+      installed.
 
     The official layouts are in the modules of this package. root is the folder that holds the
     layout or what `fetch_dataset` unpacked.
 
-    reading: "class" gives one sample per image and class (voc2012, usis10k), all else being
-    background; "binary" one per image, all objects against the background. The other data sets
-    have one object class an image, so that both are the same. In a binary sample the mapped logit
-    may stand for some of the mask's classes only.
+    reading: "class" gives one sample per image and class (voc2012, usis10k; of cutouts the object
+    without its company), all else being background; "binary" one per image, all objects against
+    the background. The other data sets have one object class an image, so that both are the same.
+    In a binary sample the mapped logit may stand for some of the mask's classes only.
 
-    logit: "given" takes the ImageNet class that the data set itself states (sample, folder) and
-    None elsewhere; "predicted" is None everywhere, the classifier's top-1; "mapped" takes it from
-    the versioned tables (`datasets.mappings`): `Sample.candidates`, and `Sample.target` if there
-    is one only; "probe" takes the data set's own classes, as a probe knows them that is trained on
-    the split train (`Dataset.train`, `xaiutils.probe`). Samples without a mapped class, or whose
-    class the training split cannot teach, are skipped and counted in `Dataset.skipped`, as are
-    listed images whose image or mask is missing.
+    logit: "given" takes the ImageNet class that the data set itself states (sample, folder,
+    cutouts) and None elsewhere; "predicted" is None everywhere, the classifier's top-1; "mapped"
+    takes it from the versioned tables (`datasets.mappings`): `Sample.candidates`, and
+    `Sample.target` if there is one only; "probe" takes the data set's own classes, as a probe
+    knows them that is trained on the split train (`Dataset.train`, `xaiutils.probe`). Samples
+    without a mapped class, or whose class the training split cannot teach, are skipped and counted
+    in `Dataset.skipped`, as are listed images whose image or mask is missing.
+
+    seed: of what "cutouts" leave to chance; the others leave nothing.
 
     Raises InputError for an unknown name, reading or logit, a root or split that does not fit, a
     layout that cannot be used, and if no sample is left; what is wrong with one sample only is
@@ -82,6 +89,8 @@ def load_dataset(
                 "needs two classes; explain the predicted logit instead"
             )
         return with_probe_logit(dataset, _load_training(name, root))
+    if name == "cutouts":
+        return load_cutouts(root, split, reading, logit, seed)
     return DATASETS[name](root, split, reading, logit)
 
 

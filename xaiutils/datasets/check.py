@@ -6,6 +6,7 @@ from pathlib import Path
 
 from tqdm.auto import tqdm
 
+from xaiutils.cutouts.sources import DRAWING, open_library
 from xaiutils.datasets import DATASETS, load_dataset
 from xaiutils.datasets.base import Survey, as_text
 from xaiutils.datasets.cub import survey_cub200
@@ -33,13 +34,15 @@ def check_dataset(name: str, root: str | Path | None, full: bool = False) -> lis
 
     Compares lists, images and masks by name, and the number of images with the official one.
     full: loads every sample as well (minutes for the largest), so that damaged files and masks of
-    another size show. "sample" is always loaded. InputError for an unknown name or a root without
-    the layout.
+    another size show. "sample" is always loaded, and so are the files of "cutouts".
+    InputError for an unknown name or a root without the layout.
     """
     if name not in DATASETS:
         raise InputError(f"unknown data set '{name}': choose one of {', '.join(DATASETS)}")
     if name == "sample":
         return _unusable(name, root, None)
+    if name == "cutouts":
+        return _cutouts(root)
     if root is None:
         raise InputError(f"data set '{name}' needs root: the folder to check")
     survey = SURVEYS[name](root)
@@ -79,14 +82,31 @@ def _splits(parts: dict[str, tuple], name: str, root: str | Path | None) -> list
     return [s for s in splits if name != "usis10k" or annotation_file(root, s).exists()]
 
 
+def _cutouts(root: str | Path | None) -> list[str]:
+    """The cut-outs of a folder (None: bundled and installed ones) that cannot be used."""
+    library = open_library(root)
+    problems = [
+        as_text(f"{file}: {reason}")
+        for reason, files in library.skipped.items()
+        for file in files
+        if reason != DRAWING  # Tux Paint's package has those, too
+    ]
+    for name in library.names:
+        try:
+            library.cutout(name)
+        except InputError as error:
+            problems.append(as_text(str(error)))
+    return problems
+
+
 def _unusable(name: str, root: str | Path | None, split: str | None) -> list[str]:
     """What is wrong with the samples that cannot be loaded."""
     try:
         dataset = load_dataset(name, root, split, reading="binary")
     except InputError as error:
         return [str(error)]
-    failures = [f"{id}: unusable mask" for id in dataset.skipped.get("unusable mask", ())]
-    failures += dataset.skipped if name == "folder" else ()  # of the others the survey tells
+    # what begins with "no" is missing, of which the survey tells, or not meant to be there
+    failures = [reason for reason in dataset.skipped if not reason.startswith("no ")]
     for id in tqdm(dataset.ids, desc="checking", disable=None):
         try:
             dataset.load(id)
