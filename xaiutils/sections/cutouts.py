@@ -254,13 +254,11 @@ def sensitivity(maps: pd.DataFrame, measure: str = "iou") -> pd.DataFrame:
         "iou": ("iou", "iou_other"),
         "mass": ("relevance_mass", "mass_other"),
     }[measure]
-    table = maps[maps["experiment"] == "company"]
-    wide = table.pivot_table(
-        index=["cue", "sample", "explained"], columns="metric", values="value", dropna=False
-    )
+    table = maps[(maps["experiment"] == "company") & maps["metric"].isin([own, other])]
+    keys = ["cue", "sample", "explained"]
+    wide = table.set_index([*keys, "metric"])["value"].unstack("metric")  # keeps undefined ones
     value = (wide[own] - wide[other]).rename("value").reset_index()
     pairs = value.groupby(["cue", "sample"])["value"].mean().reset_index()
-    pairs = pairs[pairs["cue"].isin(table["cue"].unique())]
     found = summary(pairs, "cue").set_index("cue")
     return found.loc[in_order(found.index)].reset_index()
 
