@@ -98,8 +98,8 @@ def hides_sentence(pairs: pd.DataFrame, regions: pd.DataFrame) -> str:
     return (
         f"Does SAM hide the bias? **{verdict[0].upper()}{verdict[1:]}**: the full bias adds to the "
         f"spill of its masks {change(spill)} more than to the seeds', and {change(ground)} more to "
-        f"the share of the ground that is marked (n = {int(spill['n'])} objects). Nor do its masks "
-        f"stay on the object without a bias: their spill is {before} then."
+        f"the share of the ground that is marked (n = {int(spill['n'])} objects). Without a bias "
+        f"the spill of its masks is {before} already."
     )
 
 

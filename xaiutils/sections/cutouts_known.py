@@ -105,8 +105,8 @@ def taken_sentence(table: pd.DataFrame) -> str:
     sizes = table[table["size"] != "all"]
     small = sizes.iloc[0] if len(sizes) else None
     return (
-        "On the composites that are explained the classifier knows the objects less well than on "
-        f"grey: the own class is among its five likeliest in {', '.join(said)}"
+        "On the composites that are explained the own class is among the classifier's five "
+        f"likeliest in {', '.join(said)}"
         + (
             f"; at size {small['size']} in "
             f"{percent(small['top5'], small['top5_low'], small['top5_high'])}"
