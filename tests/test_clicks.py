@@ -11,10 +11,12 @@ matplotlib.use("Agg")
 import matplotlib.pyplot as plt
 
 from xaiutils.analyses import clicks as analysis
+from xaiutils.analyses import sweep
 from xaiutils.clicks import NONE, add, correct, next_click, simulate
 from xaiutils.figures import clicks as draw
 from xaiutils.prompting import Prompts, true_box
 from xaiutils.sections import clicks as said
+from xaiutils.sections import sweep as sweep_section
 from xaiutils.segmenters import Prediction, Segmenter
 
 H, W = 20, 30
@@ -237,3 +239,35 @@ def test_the_strip_shows_every_click():
     said = [ax.get_xlabel() for ax in figure.axes]
     assert said[3].startswith("0 clicks, IoU 0.00") and said[5].startswith("2 clicks")
     plt.close("all")
+
+
+# The sweep over rules of thumb, which uses the same photograph -----------------------------------
+
+
+def test_the_sweep_of_one_photograph_by_hand(monkeypatch):
+    monkeypatch.setattr(sweep, "superpixels", lambda *args: [])
+    table = pd.DataFrame(sweep.measure(Study(), "s"))
+    assert list(table.columns) == sweep.COLUMNS
+    iou = table.set_index(["cue", "factor", "result", "value"])["iou"]
+    truth, ys, xs = square(5, 5, 14, 14), *np.indices((H, W))
+    for level in (0.2, 0.5, 0.8):
+        cut = np.exp(-((xs - 9) ** 2 + (ys - 9) ** 2) / 60) >= level
+        assert iou["gradcam", "threshold", "map", str(level)] == pytest.approx(overlap(cut, truth))
+        rows, columns = np.flatnonzero(cut.any(1)), np.flatnonzero(cut.any(0))
+        box = square(columns[0], rows[0], columns[-1] + 1, rows[-1] + 1)
+        assert iou["gradcam", "threshold", "SAM", str(level)] == pytest.approx(overlap(box, truth))
+    assert iou["lime"].isna().all()  # a flat map has no mask and no prompt
+    assert {*table["factor"]} == {"threshold", *sweep.POINTS, "drawing"}
+    drawn = table[table["factor"] == "drawing"].groupby("cue")["value"].nunique()
+    assert (drawn == sweep.DRAWINGS).all()
+    # the default value of every factor is the same mask: the study's own draw
+    defaults = [
+        iou["gradcam", factor, "SAM", sweep_section.DEFAULTS[factor]] for factor in sweep.POINTS
+    ]
+    assert len(set(defaults)) == 1
+    alone = iou["gradcam", "foreground points", "SAM", "1"]
+    assert alone != defaults[0] and 0 < alone < 1
+
+
+def overlap(one, other):
+    return (one & other).sum() / (one | other).sum()

@@ -9,6 +9,7 @@ import pytest
 
 matplotlib.use("Agg")
 
+from xaiutils.analyses import sam_occlusion as analysis
 from xaiutils.errors import InputError
 from xaiutils.explain_sam import blurred, edges, grid_points, occlusion_map, prompt_map
 from xaiutils.figures.explain_sam import segmenter_maps
@@ -148,3 +149,37 @@ def test_the_figure_shows_mask_and_grids():
     assert "stored without" in segmenter_maps(
         SimpleNamespace(has_arrays=False, name="x"), table()
     ).texts[0].get_text().replace("\n", " ")  # fmt: skip
+
+
+def test_the_analysis_of_one_photograph_asks_at_the_maps_maximum():
+    class Study:
+        config, cues = SimpleNamespace(seed=0), ("gradcam", "fused-weighted")
+
+        def sample(self, id):
+            return SimpleNamespace(id=id, image=spot)
+
+        def saliency(self, id, cue):
+            map = np.zeros((H, W), np.float32)
+            map[(20, 10) if cue == "fused-weighted" else (5, 5)] = 1
+            return np.full((H, W), np.nan) if id == "flat" else map
+
+        def segmenter(self, name):
+            assert name == "embedded_sam"
+            segmenter = Disc()
+            segmenter.set_image(spot)
+            return segmenter
+
+    ys, xs = np.indices((H, W))
+    seen = np.hypot(xs - 10, ys - 20) <= 3  # a bright spot, which vanishes when it is blurred
+    spot = np.where(seen, 200, 0).astype(np.uint8)[..., None].repeat(3, axis=2)
+    rows = pd.DataFrame(analysis.measure(Study(), "s"))
+    assert list(rows.columns) == analysis.COLUMNS
+    hiding, moving = as_grid(rows, "occlusion"), as_grid(rows, "prompt")
+    assert hiding.shape == analysis.PATCHES and moving.shape == analysis.POINTS
+    tops, lefts = edges(H, 6), edges(W, 6)
+    for row, col in np.ndindex(6, 6):
+        patch = seen[tops[row] : tops[row + 1], lefts[col] : lefts[col + 1]]
+        assert hiding[row, col] == pytest.approx(patch.sum() / seen.sum())
+    best = np.unravel_index(moving.argmax(), moving.shape)
+    assert best[1] == 10 * 12 // W and abs(best[0] - 20 * 12 / H) <= 1
+    assert analysis.measure(Study(), "flat") == []

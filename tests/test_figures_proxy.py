@@ -120,7 +120,7 @@ def test_threshold_against_prompted(segmentation):
     left, right = figure.axes
     assert labels(left)[0] == "Integrated Gradients" and labels(left)[-1] == "LIME"
     assert left.collections[1].get_offsets()[0, 0] == pytest.approx(0.1)
-    assert left.collections[2].get_offsets()[0, 0] == pytest.approx(0.4)
+    assert left.collections[3].get_offsets()[0, 0] == pytest.approx(0.4)
     assert right.collections[1].get_offsets()[0, 0] == pytest.approx(0.3)
     assert "clearly better than the thresholded map: 3 of 4 explainers" in texts(figure)
 

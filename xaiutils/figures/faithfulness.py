@@ -79,8 +79,9 @@ def areas(table: pd.DataFrame, text: str) -> Figure:
 
 
 PANELS = {
-    "max_sensitivity": "max-sensitivity to noise (log)",
-    "augmentation_spread": "spread over augmentations",
+    "max_sensitivity": "max-sensitivity\nto noise (log)",
+    "augmentation_spread": "spread over\naugmentations",
+    "seed_spread": "spread over seeds",
     "seed_correlation": "ρ with another seed",
 }
 
@@ -90,7 +91,7 @@ def stability(table: pd.DataFrame, text: str) -> Figure:
     if table.empty:
         return nothing("Stability was not measured")
     with style():
-        figure, axes = panels(3, 3.1)
+        figure, axes = panels(len(PANELS), 3.1)
         for ax, (metric, label) in zip(axes, PANELS.items()):
             intervals(ax, measured(table, metric), "explainer")
             ax.set_xlabel(label)

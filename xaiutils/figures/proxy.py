@@ -200,10 +200,11 @@ def threshold_against_prompted(table: pd.DataFrame, text: str) -> Figure:
     colours = [COLOURS.get(cue, "#333333") for cue in cues]
     with style():
         figure, axes = panels(2, 1.0 + 0.26 * len(cues), sharey=True)
-        axes[0].hlines(y, table["threshold"], table["prompted"], colors=colours, linewidth=2)
-        axes[0].scatter(table["threshold"], y, s=30, facecolors="white", edgecolors=colours,
-                        zorder=3)  # fmt: skip
-        axes[0].scatter(table["prompted"], y, s=34, c=colours, zorder=3)
+        for name, place in {"threshold": y + 0.16, "prompted": y - 0.16}.items():
+            ends = table[f"{name}_low"], table[f"{name}_high"]
+            axes[0].hlines(place, *ends, colors=colours, linewidth=1.4)
+            inside = "white" if name == "threshold" else colours
+            axes[0].scatter(table[name], place, s=26, c=inside, edgecolors=colours, zorder=3)
         axes[0].set(xlabel="mean IoU with the object", xlim=(0, 1))
         intervals(axes[1], table)
         axes[1].axvline(0, color="#555555", linewidth=0.8)
@@ -217,7 +218,7 @@ def threshold_against_prompted(table: pd.DataFrame, text: str) -> Figure:
             Line2D([], [], marker="o", color="#444444", lw=0, mfc="white", label="Otsu's mask"),
             Line2D([], [], marker="o", color="#444444", lw=0, label="SAM's mask, same map"),
         ]
-        below(figure, f"Right: mean and 95 % interval; clearly: it excludes zero. {text}", ends)
+        below(figure, f"Means and 95 % intervals; clearly: that on the right excludes zero. {text}", ends)
     return figure
 
 

@@ -67,7 +67,8 @@ def trained_heads(table: pd.DataFrame, text: str) -> Figure:
         figure, (left, right) = panels(2, 3.6, gridspec_kw={"width_ratios": [1.5, 1]})
         left.hlines(y, means["low"], means["high"], colors=colours, linewidth=2)
         left.scatter(means["mean"], y, c=colours, s=34, zorder=3)
-        left.scatter(means["seed"], y, facecolors="white", edgecolors=colours, s=30, zorder=2)
+        left.hlines(y + 0.25, means["seed_low"], means["seed_high"], colors=colours, linewidth=1)
+        left.scatter(means["seed"], y + 0.25, c="white", edgecolors=colours, s=24, zorder=2)
         named_rows(left, [source_title(source) for source in means["source"]])
         left.set(xlabel="IoU on validation images", xlim=(-0.04, 1.04))
         right.plot([0, 1], [0, 1], color="#999999", lw=0.8, ls="--")
@@ -124,19 +125,24 @@ def blind_training(table: pd.DataFrame, text: str) -> Figure:
             Line2D([], [], color=colour(source), label=source_title(source))
             for source in sources_of(plain)
         ]
-        below(figure, "Left: mean loss over the explainers. Middle: a line a source; the triangle "
-              "is where the held-out loss on pseudo-labels is lowest, the star where the true IoU "
-              "is highest. Right: weighted minus plain loss, stopped by held-out pseudo-labels, "
+        below(figure, "Left: mean loss over the explainers, shaded from the lowest to the highest. "
+              "Middle: a line a source, its 95 % interval shaded; the triangle is where the "
+              "held-out loss on pseudo-labels is lowest, the star where the true IoU is highest. Right: weighted minus plain loss, stopped by held-out pseudo-labels, "
               f"with 95 % intervals. {text}", handles)  # fmt: skip
     return figure
 
 
+LOSSES = ("pseudo_loss", "-", "training images"), ("held_out_loss", "--", "held out")
+BAND = {"color": "#333333", "alpha": 0.12, "linewidth": 0}
+
+
 def _losses(ax: Axes, plain: pd.DataFrame) -> None:
-    each = by_explainer(plain).groupby("epoch")[["pseudo_loss", "held_out_loss"]].mean()
-    ax.plot(each.index, each["pseudo_loss"], color="#333333", label="training images")
-    ax.plot(each.index, each["held_out_loss"], color="#333333", ls="--", label="held out")
+    epochs = by_explainer(plain).groupby("epoch")
+    for name, line, label in LOSSES:
+        ax.fill_between(list(epochs.groups), epochs[name].min(), epochs[name].max(), **BAND)
+        ax.plot(epochs[name].mean(), color="#333333", ls=line, label=label)
     ax.set(xlabel="epoch", ylabel="loss on pseudo-labels", xscale="log", ylim=(0, None))
-    epoch_ticks(ax, each.index)
+    epoch_ticks(ax, list(epochs.groups))
     ax.legend(fontsize=7.5, loc="lower center", bbox_to_anchor=(0.5, 1), ncol=1)
 
 
@@ -148,6 +154,8 @@ def epoch_ticks(ax: Axes, epochs) -> None:
 def _truths(ax: Axes, plain: pd.DataFrame) -> None:
     for source in sources_of(plain):
         part = plain[plain["source"] == source].set_index("epoch")
+        band = {**BAND, "color": colour(source)}
+        ax.fill_between(part.index, part["low"], part["high"], **band)
         ax.plot(part.index, part["mean"], color=colour(source), lw=1.2)
         for epoch, marker in ((part["held_out_loss"].idxmin(), "v"), (part["mean"].idxmax(), "*")):
             size = 70 if marker == "*" else 26

@@ -7,11 +7,9 @@ from matplotlib.axes import Axes
 from matplotlib.figure import Figure
 
 from xaiutils.figures.panels import nothing, panels
-from xaiutils.figures.photos import below, grid, headline, not_stored
-from xaiutils.figures.style import MASK, fill, outline, picture, style
+from xaiutils.figures.photos import below, headline
+from xaiutils.figures.style import style
 from xaiutils.names import title
-from xaiutils.sections.cues import main_prompting, proxy_segmenter
-from xaiutils.sections.picks import evenly
 from xaiutils.sections.trust import (
     COMBINED,
     at_level,
@@ -21,7 +19,6 @@ from xaiutils.sections.trust import (
     with_combinations,
 )
 from xaiutils.sections.words import number
-from xaiutils.study import Study
 from xaiutils.trust import SIZES, TARGETS, excess, risk_coverage, signals_of
 
 SIGNAL, COMBINATION, CONTROL = "#0072b2", "#d55e00", "#999999"
@@ -54,8 +51,8 @@ def score_bars(scores: pd.DataFrame, caption: str) -> Figure:
         ]
         text = (
             "Full: ranking images for one explainer, mean over explainers and fusions, with 95 % "
-            "interval (images drawn again). Hollow: over all pairs of image and explainer. "
-            f"{caption}"
+            "interval (images drawn again). Hollow: over all pairs of image and explainer, "
+            f"likewise. {caption}"
         )
         below(figure, text, handles)
     return figure
@@ -68,7 +65,8 @@ def _bars(ax: Axes, scores: pd.DataFrame, target: str, order: list[str]) -> None
     ax.barh(places, within["rho"], color=colours, height=0.62, alpha=0.35)
     ax.hlines(places, within["low"], within["high"], colors=colours, linewidth=2)
     ax.scatter(within["rho"], places, c=colours, s=22, zorder=3)
-    ax.scatter(pooled["rho"], places, facecolors="none", edgecolors="#333333", s=26, zorder=4)
+    ax.hlines(places + 0.22, pooled["low"], pooled["high"], colors="#333333", linewidth=0.8)
+    ax.scatter(pooled["rho"], places + 0.22, c="none", edgecolors="#333333", s=16, zorder=4)
     ax.axvline(0, color="#333333", linewidth=0.8)
     most = within["n"].max()
     few = {s: f" (n = {n:.0f})" for s, n in within["n"].items() if n < most / 2}
@@ -136,34 +134,3 @@ def _curve_title(table: pd.DataFrame, scores: pd.DataFrame, cue: str) -> str:
         f"Masks: {number(risk[-1])} risk on all images, {number(half)} on the half with the best "
         f"{score_title(best)}"
     )
-
-
-def ranked_strip(study: Study, ranking: pd.DataFrame, cue: str = "fused-weighted", k: int = 6):
-    """k photographs from the least to the most trusted mask, with trust and IoU below.
-
-    ranking: from `sections.trust.attention`. Yellow: the mask; cyan: the ground truth.
-    """
-    if not study.has_arrays or ranking.empty:
-        return not_stored(study, "Masks from the least to the most trusted")
-    shown = ranking.set_index("sample").loc[evenly(ranking["sample"].tolist(), k)]
-    samples = [study.sample(id) for id in shown.index]
-    table = study.table("segmentation")
-    tallest = max((s.image.shape[:2] for s in samples), key=lambda shape: shape[0] / shape[1])
-    with style():
-        figure, axes = grid([tallest], len(samples), left=0.05, head=0.1, feet=(0.36,))
-        for ax, sample, row in zip(axes[0], samples, shown.itertuples()):
-            picture(ax, sample.image)
-            if np.isfinite(row.mask_iou):
-                route = main_prompting(table), proxy_segmenter(table)
-                fill(ax, study.mask(sample.id, cue, *route), MASK)
-            outline(ax, sample.mask)
-            ax.set_xlabel(f"trust {number(row.trust, sign=True)}\nIoU {number(row.mask_iou)}",
-                          labelpad=2, fontsize=8)  # fmt: skip
-        low, high = number(shown["mask_iou"].iloc[0]), number(shown["mask_iou"].iloc[-1])
-        headline(figure, f"From the least trusted mask (IoU {low}) to the most (IoU {high})")
-        below(
-            figure,
-            "Trust: mean of the standardised signals of the mask, without the truth. Yellow: SAM's "
-            f"mask from {title(cue)}; cyan: ground truth. {study.caption()}",
-        )
-    return figure

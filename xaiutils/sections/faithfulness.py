@@ -13,7 +13,7 @@ import pandas as pd
 from xaiutils.explainers import EXPLAINERS
 from xaiutils.names import in_order, title
 from xaiutils.sections.words import count, estimate, number, percent
-from xaiutils.statistics import mean_interval, summary
+from xaiutils.statistics import FEWEST, mean_interval, summary
 
 CONTROLS = {
     "control:random pixels": "Control: random pixels",
@@ -234,10 +234,14 @@ def unmoved(table: pd.DataFrame, stage: str = "all") -> list[str]:
 
 
 def randomisation_title(table: pd.DataFrame) -> str:
-    """How many maps still look like the trained network's when nothing is left of it."""
+    """How many maps still look like the trained network's when nothing is left of it; on few
+    images, how few."""
     total = table["explainer"].nunique()
     kept = count(len(unmoved(table)), total, "explainers")
-    return f"With all weights randomised, {kept} still correlate with the trained network's map"
+    few = "" if table["n"].max() >= FEWEST else f" (n = {table['n'].max()}: a direction at most)"
+    return (
+        f"With all weights randomised, {kept} still correlate with the trained network's map{few}"
+    )
 
 
 def randomisation_sentence(table: pd.DataFrame) -> str:

@@ -46,7 +46,12 @@ def floor_sentence(table: pd.DataFrame) -> str:
     corrected = (single["gain"] > 0) & (single["p_holm"] < ALPHA)
     better, surely, worse, tested = (
         of_explainers(holds)
-        for holds in (single["gain"] > 0, single["gain_low"] > 0, single["gain_high"] < 0, corrected)
+        for holds in (
+            single["gain"] > 0,
+            single["gain_low"] > 0,
+            single["gain_high"] < 0,
+            corrected,
+        )
     )
     text = (
         "Without any explanation, SAM reaches "

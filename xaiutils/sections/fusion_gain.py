@@ -46,8 +46,8 @@ def fusion_sentence(table: pd.DataFrame) -> str:
         said.append(
             f"As {of}s, the weighted fusion has the higher mean IoU against **{better}**, clearly "
             f"against {surely}, with a corrected p below 0.05 against {tested}. Against the best "
-            f"single explainer here, {title(rival['cue'])}, the difference is **{change(rival)}** IoU "
-            "(the paper says +0.05 or more)."
+            f"single explainer here, {title(rival['cue'])}, the difference is **{change(rival)}** "
+            "IoU (the paper says +0.05 or more)."
         )
         if other is not None:
             said.append(

@@ -113,7 +113,9 @@ def choices(
     otsu = rules["Otsu"]
     options = {
         "explainer (SAM mask)": cues.assign(option=cues["cue"].map(title)),
-        "explainer (thresholded map)": otsu.assign(option=otsu["cue"].map(title), iou=otsu["value"]),
+        "explainer (thresholded map)": otsu.assign(
+            option=otsu["cue"].map(title), iou=otsu["value"]
+        ),
         "prompting (SAM mask)": ways.assign(option=ways["prompting"].map(prompting_name)),
         "refinement of the same cues": growers.assign(
             option=growers["segmenter"].map(SEGMENTER_TITLES)

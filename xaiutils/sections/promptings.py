@@ -37,15 +37,17 @@ def gain_pairs(segmentation: pd.DataFrame) -> pd.DataFrame:
 def prompting_gain(segmentation: pd.DataFrame) -> pd.DataFrame:
     """SAM's mask against the Otsu mask of the same map, for each explainer and fusion.
 
-    Columns cue, threshold, prompted (mean IoU over the images that have both), n, mean, low, high
-    (the paired difference, prompted minus threshold). Largest difference first.
+    Columns cue; threshold, prompted (mean IoU over the images that have both), each with its _low
+    and _high; n, mean, low, high (the paired difference, prompted minus threshold). Largest
+    difference first.
     """
     pairs = gain_pairs(segmentation)
-    means = pairs.groupby("cue", observed=True)[["iou_map", "iou"]].mean()
-    table = summary(pairs, "cue", "gain").merge(means, left_on="cue", right_index=True)
-    table = table.rename(columns={"iou_map": "threshold", "iou": "prompted"})
-    columns = ["cue", "threshold", "prompted", "n", "mean", "low", "high"]
-    return table.sort_values("mean", ascending=False, kind="stable")[columns].reset_index(drop=True)
+    table = summary(pairs, "cue", "gain").drop(columns="undefined").set_index("cue")
+    for name, column in {"prompted": "iou", "threshold": "iou_map"}.items():
+        each = summary(pairs, "cue", column).set_index("cue")[["mean", "low", "high"]]
+        each.columns = [name, f"{name}_low", f"{name}_high"]
+        table = each.join(table)
+    return table.sort_values("mean", ascending=False, kind="stable").reset_index()
 
 
 def prompting_gain_sentence(table: pd.DataFrame) -> str:

@@ -70,8 +70,8 @@ def by_explainer(table: pd.DataFrame) -> pd.DataFrame:
 
 
 def trained_means(table: pd.DataFrame) -> pd.DataFrame:
-    """A row a source: source, labels, label_iou, seed, n, undefined, mean, low, high, gain,
-    gain_low, gain_high, coverage, spill.
+    """A row a source: source, labels, label_iou, seed, seed_low, seed_high, n, undefined, mean,
+    low, high, gain, gain_low, gain_high, coverage, spill.
 
     mean: IoU of the trained head on validation images; seed: that of the source's own masks of the
     same images; gain: head minus seed, paired by image.
@@ -83,8 +83,9 @@ def trained_means(table: pd.DataFrame) -> pd.DataFrame:
         known = [source, int(part["labels"].iloc[0]), part["label_iou"].iloc[0]]
         found = summary(part, "source", "iou").iloc[0, 1:].tolist()
         ends = [part["coverage"].mean(), part["spill"].mean()]
-        rows.append([*known, part["seed_iou"].mean(), *found, *gain, *ends])
-    columns = ["source", "labels", "label_iou", "seed", "n", "undefined", "mean", "low", "high"]
+        rows.append([*known, *mean_interval(part["seed_iou"]), *found, *gain, *ends])
+    columns = ["source", "labels", "label_iou", "seed", "seed_low", "seed_high"]
+    columns += ["n", "undefined", "mean", "low", "high"]
     columns += ["gain", "gain_low", "gain_high", "coverage", "spill"]
     return pd.DataFrame(rows, columns=columns)
 
