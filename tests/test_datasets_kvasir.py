@@ -1,3 +1,5 @@
+import os
+
 import numpy as np
 import pytest
 from PIL import Image
@@ -63,6 +65,21 @@ def test_missing_and_damaged(tree, name):
     (damaged,) = set(full) - set(quick)
     assert "cjc.jpg: truncated" in damaged
     assert describe_dataset(name, tree)["images"] == 2
+
+
+def test_names_that_cannot_be_used_cost_their_own_images_alone(tree, name):
+    for folder in ("images", "masks"):
+        data = (tree / folder / "cja.jpg").read_bytes()
+        with open(os.fsencode(tree / folder) + b"/caf\xe9.jpg", "wb") as stream:  # Latin-1
+            stream.write(data)
+    (tree / "masks" / "CJB.png").write_bytes((tree / "masks" / "cjb.jpg").read_bytes())
+    dataset = load_dataset(name, tree)
+    assert dataset.ids == ("cja", "cjc")
+    found = {ids: reason for reason, ids in dataset.skipped.items() if ids}
+    assert "its name is not UTF-8" in found[(r"caf\udce9",)]
+    assert "have the same name" in found[("cjb",)] and len(found) == 2
+    problems = check_dataset(name, tree, full=True)
+    assert sum(r"caf\udce9" in line and "not UTF-8" in line for line in problems) == 1
 
 
 def test_real_subset(real_data):

@@ -1,3 +1,4 @@
+import re
 import shutil
 from pathlib import Path
 
@@ -140,7 +141,9 @@ def test_missing_files_are_skipped_and_counted(tree, base):
     (base / "SegmentationClass" / "2007_000002.png").write_bytes(b"\x89PNG broken")
     (base / "SegmentationClass" / "2007_000001.png").unlink()
     dataset = load_dataset("voc2012", tree, "trainval")
-    assert dataset.skipped["unusable mask"] == ("2007_000002",)
+    (reason,) = (r for r, ids in dataset.skipped.items() if ids == ("2007_000002",))
+    assert re.search(r"2007_000002\.png: truncated or not an image", reason)
+    assert reason in check_dataset("voc2012", tree, full=True)
     assert dataset.ids == ("2007_000003-dog",)
 
 
@@ -164,7 +167,9 @@ def test_check_names_what_is_wrong(tree, base):
 def test_index_that_is_no_class(tree, base):
     save_voc_mask(base / "SegmentationClass" / "2007_000002.png", np.full((12, 16), 21))
     dataset = load_dataset("voc2012", tree)
-    assert dataset.skipped == {"unusable mask": ("2007_000002",)}
+    path = base / "SegmentationClass" / "2007_000002.png"
+    reason = f"{path}: index 21 is no class of VOC 2012 (0 to 20, and 255)"
+    assert dataset.skipped == {reason: ("2007_000002",)}
 
 
 def test_background_only(tree):

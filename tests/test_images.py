@@ -1,5 +1,8 @@
 import hashlib
 import io
+import os
+import re
+from contextlib import suppress
 
 import numpy as np
 import pytest
@@ -8,10 +11,10 @@ import torch.nn.functional as F
 from hypothesis import given
 from hypothesis import strategies as st
 from hypothesis.extra.numpy import arrays
-from PIL import Image
+from PIL import EpsImagePlugin, Image
 
 from xaiutils.errors import InputError
-from xaiutils.images import read_image, read_indices, read_mask, resize_map
+from xaiutils.images import FORMATS, read_image, read_indices, read_mask, resize_map
 
 RGB = np.random.default_rng(0).integers(0, 256, (20, 30, 3), dtype=np.uint8)
 OBJECT = np.zeros((20, 30), bool)
@@ -233,6 +236,56 @@ def test_masks_that_would_be_misread_are_refused(tmp_path):
         read_mask(save(tmp_path / "swapped.png", swapped))
     with pytest.raises(InputError, match=r"nan\.tif: holds NaN"):
         read_mask(save(tmp_path / "nan.tif", np.full((20, 30), np.nan, np.float32)))
+
+
+@pytest.mark.parametrize(
+    "name, values, reason",
+    [
+        ("dim.jpg", 100 * OBJECT.astype(np.uint8), "the largest grey value is 1[0-9]{2}"),
+        ("dim.webp", 90 * OBJECT.astype(np.uint8), "the largest grey value is"),
+        ("half.tif", 0.5 * OBJECT.astype(np.float32), "the largest grey value is 0.5"),
+        ("tiny.tif", 1e-9 * OBJECT.astype(np.float32), "the largest grey value is"),
+        ("minus.tif", -OBJECT.astype(np.float32), "holds negative values"),
+        ("minus-int.tif", np.where(OBJECT, 255, -1).astype(np.int32), "holds negative values"),
+        ("alpha.png", np.dstack([RGB, 90 * OBJECT.astype(np.uint8)]), "the largest grey value"),
+    ],
+)
+def test_an_object_that_would_vanish_is_refused(tmp_path, name, values, reason):
+    """None of these is empty: to read it so would give numbers that nobody questions."""
+    with pytest.raises(InputError, match=rf"{re.escape(name)}: {reason}"):
+        read_mask(save(tmp_path / name, values))
+
+
+def test_postscript_in_whatever_name_starts_no_program(tmp_path, monkeypatch):
+    done = tmp_path / "executed"
+    (tmp_path / "gs").write_text(f"#!/bin/sh\ntouch {done}\n")
+    (tmp_path / "gs").chmod(0o755)
+    monkeypatch.setenv("PATH", f"{tmp_path}{os.pathsep}{os.environ['PATH']}")
+    monkeypatch.setattr(EpsImagePlugin, "gs_binary", None)  # looked for anew
+    text = b"%!PS-Adobe-3.0 EPSF-3.0\n%%BoundingBox: 0 0 40 30\n%%EndComments\nshowpage\n%%EOF\n"
+    for name in ("x.png", "x.jpg", "x.eps"):
+        (tmp_path / name).write_bytes(text)
+        for read in (read_image, read_mask, read_indices):
+            with pytest.raises(InputError, match=rf"{name}: truncated or not an image"):
+                read(tmp_path / name)
+    assert not done.exists()
+    with suppress(OSError), Image.open(tmp_path / "x.png") as image:  # it would have
+        image.load()
+    assert done.exists()
+
+
+@pytest.mark.parametrize("format", FORMATS)
+def test_every_format_that_is_read(tmp_path, format):
+    Image.fromarray(RGB).save(tmp_path / "a.png", format)
+    assert read_image(tmp_path / "a.png").shape == RGB.shape
+
+
+def test_two_pictures_in_one_jpeg_are_the_first(tmp_path):
+    red, black = (Image.new("RGB", (30, 20), colour) for colour in ("red", "black"))
+    red.save(tmp_path / "a.jpg", "MPO", save_all=True, append_images=[black])
+    with Image.open(tmp_path / "a.jpg") as image:
+        assert image.format == "MPO"
+    np.testing.assert_allclose(read_image(tmp_path / "a.jpg"), np.asarray(red), atol=3)
 
 
 def test_indices_need_a_palette_or_grey_image(tmp_path):

@@ -278,9 +278,9 @@ def _stamp(path: Path) -> object:
 
 
 def _png(path: Path) -> bool:
-    with Image.open(path) as image:
+    with Image.open(path, formats=["PNG"]) as image:
         image.load()
-        return image.format == "PNG"
+    return True
 
 
 def _pdf(path: Path) -> bool:

@@ -12,6 +12,10 @@ from xaiutils.errors import InputError
 
 MIN_SIDE = 8  # pixels
 LOSSY = ("JPEG", "MPO", "WEBP")
+# Whatever a file's name says, Pillow tries no other: PostScript would start Ghostscript. MPO comes
+# with JPEG.
+FORMATS = ("JPEG", "PNG", "TIFF", "WEBP", "BMP", "GIF")
+NOISE = 16  # of 255: what JPEG adds to a grey value or takes from it
 # What Pillow's readers raise on damaged files (its UnidentifiedImageError is an OSError).
 _DAMAGED = (OSError, SyntaxError, ValueError, EOFError, TypeError, LookupError, struct.error)
 _BOMBS = (Image.DecompressionBombError, Image.DecompressionBombWarning)
@@ -52,8 +56,8 @@ def read_mask(path: str | Path) -> tuple[np.ndarray, np.ndarray]:
     all others object; only there void is not all False.
 
     Raises InputError, with the file's name, as `read_image` does (except for the smallest side),
-    and for what could only be read as an empty mask by mistake: colours without a palette, and
-    grey class indices.
+    and for what could only be read as an empty mask by mistake: colours without a palette, grey
+    class indices, negative values, and an object that is nowhere above half of full scale.
     """
     image, lossy = _open(path)
     if image.mode == "P" and not image.has_transparency_data and _coloured(image):
@@ -61,9 +65,11 @@ def read_mask(path: str | Path) -> tuple[np.ndarray, np.ndarray]:
         return (indices > 0) & (indices < 255), indices == 255
     grey = _mask_values(image, lossy, path)
     top = grey.max()
+    if grey.min() < 0:
+        raise InputError(f"{path}: holds negative values; save the object as white on black")
     scale = 1 if top <= 1 and not lossy else 255 if top <= 255 else 65535
     mask = grey > scale / 2
-    if not lossy and top > 1 and not mask.any():
+    if top > (NOISE if lossy else 0) and not mask.any():
         raise InputError(
             f"{path}: the largest grey value is {top}, so it is neither a 0/1 nor a 0/255 "
             "mask; save the object as white on black"
@@ -113,7 +119,7 @@ def _open(path: str | Path) -> tuple[Image.Image, bool]:
     try:
         with warnings.catch_warnings():
             warnings.simplefilter("error", Image.DecompressionBombWarning)
-            with Image.open(path) as image:
+            with Image.open(path, formats=FORMATS) as image:
                 image.load()
                 upright, lossy = ImageOps.exif_transpose(image), image.format in LOSSY
     except _BOMBS as error:
@@ -163,8 +169,8 @@ def _mask_values(image: Image.Image, lossy: bool, path: str | Path) -> np.ndarra
 
 
 def _coloured(image: Image.Image) -> bool:
-    """Whether a used colour is no grey; 16 levels of JPEG noise in a copied mask do not count."""
-    return bool((np.ptp(np.asarray(image.convert("RGB")), axis=2) > 16).any())
+    """Whether a used colour is no grey; JPEG noise in a copied mask does not count."""
+    return bool((np.ptp(np.asarray(image.convert("RGB")), axis=2) > NOISE).any())
 
 
 def _palette_indices(image: Image.Image, path: str | Path) -> np.ndarray:

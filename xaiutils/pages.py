@@ -97,7 +97,7 @@ def _caption_after(cells: list[NotebookNode]) -> str:
 
 def _jpeg(png: str) -> str:
     """A base64 PNG as base64 JPEG on white."""
-    return b64encode(jpeg(on_white(Image.open(BytesIO(b64decode(png)))))).decode()
+    return b64encode(jpeg(on_white(Image.open(BytesIO(b64decode(png)), formats=["PNG"])))).decode()
 
 
 def remote_sources(html: str) -> list[str]:

@@ -88,7 +88,7 @@ def _drawn(fig: Figure, page: Bbox) -> PIL.Image.Image:
     stream = io.BytesIO()
     raw = {"compress_level": 0}  # read at once
     fig.savefig(stream, format="png", dpi=DPI, bbox_inches=page, pil_kwargs=raw)
-    return on_white(PIL.Image.open(stream))
+    return on_white(PIL.Image.open(stream, formats=["PNG"]))
 
 
 def _show(picture: PIL.Image.Image, png: bytes) -> None:

@@ -14,6 +14,7 @@ from scipy.ndimage import distance_transform_edt
 
 from xaiutils.cutouts.grounds import CANVAS, as_ground
 from xaiutils.errors import InputError
+from xaiutils.images import FORMATS
 
 OPAQUE = 250  # below it a pixel's colour may hold some of its old background
 INSIDE = 128  # alpha from which a pixel belongs to the object: it shows at least half of it
@@ -75,7 +76,7 @@ def inside(alpha: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
 
 def _read_rgba(path: Path) -> np.ndarray:
     try:
-        with Image.open(path) as image:
+        with Image.open(path, formats=FORMATS) as image:
             if not image.has_transparency_data:
                 raise InputError(f"{path}: no transparency, so nothing is cut out")
             return np.array(image.convert("RGBA"))

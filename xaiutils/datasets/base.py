@@ -1,7 +1,7 @@
 """What a data set is: samples that are read from disk one by one, and what the loaders share."""
 
 import csv
-from collections import defaultdict
+from collections import Counter, defaultdict
 from collections.abc import Callable, Iterable, Iterator, Mapping
 from dataclasses import dataclass, field, replace
 from pathlib import Path
@@ -271,9 +271,8 @@ def read_csv(path: Path, columns: tuple[str, ...]) -> list[dict[str, str]]:
         raise InputError(f"{path}: cannot be read as a UTF-8 CSV file ({error})") from error
     if missing:
         raise InputError(f"{path}: lacks the column(s) {', '.join(missing)}")
-    keys = [row[columns[0]] for row in rows]
-    twice = sorted({key for key in keys if keys.count(key) > 1})
-    if twice:
+    counts = Counter(row[columns[0]] for row in rows)
+    if twice := sorted(key for key, count in counts.items() if count > 1):
         raise InputError(f"{path}: {columns[0]} {', '.join(twice)} stands there more than once")
     if not rows:
         raise InputError(f"{path}: has no rows")
@@ -309,7 +308,7 @@ def with_logit(dataset: Dataset, targets: Mapping[str, int | None], logit: str) 
     kept = list(dataset.ids)
     if logit == "mapped":
         kept = [id for id in dataset.ids if targets.get(id) is not None]
-        skipped["no ImageNet class given"] += [id for id in dataset.ids if id not in kept]
+        skipped["no ImageNet class given"] += [id for id in dataset.ids if targets.get(id) is None]
         _refuse_empty(dataset.name, dict.fromkeys(kept), skipped)
     found = {reason: tuple(ids) for reason, ids in skipped.items() if ids}
     frozen = {**dataset.skipped, **found}

@@ -83,16 +83,22 @@ def survey_folder(root: str | Path) -> Survey:
 def _read_labels(
     path: Path, images: dict[str, Path], skipped: set[str]
 ) -> dict[str, tuple[str, int | None]]:
-    """Label and ImageNet index by id; an image that the file leaves out is called "object"."""
+    """Label and ImageNet index by id; an image that the file leaves out is called "object".
+
+    InputError for a row of no image, and for two of one, which may be named with its suffix or not.
+    """
     if not path.exists():
         return {}
     ids = {image.name: id for id, image in images.items()} | {id: id for id in images}
-    labels = {}
+    labels, rows = {}, {}
     for row in read_csv(path, ("file", "label")):
         if {row["file"], Path(row["file"]).stem} & skipped:
             continue
         if row["file"] not in ids:
             raise InputError(f"{path}: '{row['file']}' is not in {path.parent / 'images'}")
+        id = ids[row["file"]]
+        if rows.setdefault(id, row["file"]) != row["file"]:
+            raise InputError(f"{path}: '{rows[id]}' and '{row['file']}' are the same image")
         index = imagenet_index(row.get("imagenet_index") or "", path)
-        labels[ids[row["file"]]] = (row["label"] or "object", index)
+        labels[id] = (row["label"] or "object", index)
     return labels

@@ -36,7 +36,8 @@ def load_kvasir_seg(
     root: str | Path | None, split: str | None, reading: str, logit: str
 ) -> Dataset:
     """One sample per image, id the file's stem. The archive has no split; the authors publish
-    train.txt and val.txt (880 and 120 names) on their GitHub page, to be put beside images/."""
+    train.txt and val.txt (880 and 120 names) on their GitHub page, to be put beside images/.
+    Names that cannot be told apart or are no UTF-8 are skipped and counted."""
     return _load("kvasir-seg", root, split, logit)
 
 
@@ -54,12 +55,16 @@ def survey_kvasir(name: str, root: str | Path) -> Survey:
 def _load(name: str, root: str | Path | None, split: str | None, logit: str) -> Dataset:
     split = choose_split(name, split, ("train", "val"), default="all")
     base = _base(name, root)
-    images = images_by_stem(base / "images")
-    masks = images_by_stem(base / "masks")
-    ids = list(images) if split == "all" else _read_split(base, split)
+    images = images_by_stem(base / "images", skipped := skipping())
+    masks = images_by_stem(base / "masks", odd := skipping())
+    for reason, names in odd.items():
+        if ids := [id for id in names if images.pop(id, None)]:  # they have no other fault
+            skipped[reason] += ids
+    gone = {id for names in skipped.values() for id in names}
+    listed = list(images) if split == "all" else _read_split(base, split)
     absent = base / "absent"  # stands for what is in neither folder; it never exists
+    ids = [id for id in listed if id not in gone]
     pairs = ((id, images.get(id, absent), masks.get(id, absent)) for id in ids)
-    skipped = skipping()
     entries = (
         Entry(id, image, mask, CLASSES, CLASSES) for id, image, mask in complete(pairs, skipped)
     )

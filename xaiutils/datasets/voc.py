@@ -42,7 +42,8 @@ def load_voc2012(root: str | Path | None, split: str | None, reading: str, logit
     classes are background, 255 is void. Reading "binary": one per image, "2007_000175", all
     objects against the background.
 
-    Which classes an image has is read from its mask here, once; the images are not opened.
+    Which classes an image has is read from its mask here, once; the images are not opened. One
+    whose mask is unusable is skipped with the reason.
     """
     split = choose_split("voc2012", split, SPLITS, default="val")
     base = find_voc(root)
@@ -115,8 +116,8 @@ def _entries(pairs: Iterator[tuple], reading: str, skipped: Skipped) -> Iterator
     for id, image, mask in pairs:
         try:
             counts = np.bincount(read_voc_mask(mask).ravel(), minlength=256)
-        except InputError:
-            skipped["unusable mask"].append(id)
+        except InputError as error:
+            skipped[str(error)].append(id)
             continue
         labels = tuple(c for number, c in enumerate(CLASSES, 1) if counts[number])
         if not labels:
