@@ -218,7 +218,11 @@ def threshold_against_prompted(table: pd.DataFrame, text: str) -> Figure:
             Line2D([], [], marker="o", color="#444444", lw=0, mfc="white", label="Otsu's mask"),
             Line2D([], [], marker="o", color="#444444", lw=0, label="SAM's mask, same map"),
         ]
-        below(figure, f"Means and 95 % intervals; clearly: that on the right excludes zero. {text}", ends)
+        below(
+            figure,
+            f"Means and 95 % intervals; clearly: that on the right excludes zero. {text}",
+            ends,
+        )
     return figure
 
 
