@@ -263,3 +263,14 @@ def test_best_reading_is_the_one_with_the_highest_mean():
     assert table2.best_reading(order).round(6).to_dict() == {"B": 0.5, "A": 0.2}
     said = table2.effectiveness_title(order)
     assert said == "Closest to the printed order of Effectiveness: B, mean ρ +0.50"
+
+
+@pytest.mark.parametrize("width", range(20, 60))
+def test_lines_part_no_number_from_what_it_belongs_to(width):
+    text = (
+        "Moves it by 0.05 [−0.07, +0.02], that is 88 % of 90 [1, 2], n = 78 images, seed 0, and on"
+    )
+    lines = photos.wrapped(text, width).splitlines()
+    assert " ".join(lines) == text and max(map(len, lines)) <= width
+    for whole in ("[−0.07, +0.02]", "88 %", "[1, 2]", "n = 78", "seed 0"):
+        assert any(whole in line for line in lines)

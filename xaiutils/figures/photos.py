@@ -56,7 +56,7 @@ def row_label(ax: Axes, text: str, size: float = 9) -> None:
 
 def headline(figure: Figure, text: str) -> None:
     """The figure's title, above it, wrapped to its width: what is seen, computed from the data."""
-    lines = textwrap.fill(text, int(11.2 * figure.get_figwidth()))
+    lines = wrapped(text, int(11.2 * figure.get_figwidth()))
     height = figure.get_figheight()
     figure.text(0.01, 1 + 0.08 / height, lines, fontsize=11, fontweight="bold", va="bottom")
 
@@ -72,15 +72,19 @@ def below(
         legend = figure.legend(handles=handles, ncol=columns, fontsize=8.5, **place)
         legend.set_in_layout(False)  # it stands outside: the panels need not make room
         skip += 0.1 + 0.19 * -(-len(handles) // columns)
-    whole = re.sub(r"\b(n =|seed) (?=\d)", _joined, text)
-    lines = textwrap.fill(whole, int(15.5 * figure.get_figwidth()), break_on_hyphens=False)
-    lines = lines.replace("\N{NO-BREAK SPACE}", " ")
+    lines = wrapped(text, int(15.5 * figure.get_figwidth()))
     figure.text(0.01, -skip / height, lines, va="top", fontsize=8, color="#555555")
 
 
-def _joined(found: re.Match) -> str:
-    """A name and its number with spaces at which no line is broken."""
-    return found[0].replace(" ", "\N{NO-BREAK SPACE}")
+# "n = 78", "seed 0", "88 %", and the ends of an interval stay on one line
+WHOLE = re.compile(r"\b(?:n =|seed) (?=\d)|(?<=\d) (?=%)|(?<=\d,) (?=[-−+]?[\d.]+\])")
+
+
+def wrapped(text: str, width: int) -> str:
+    """Lines of at most `width` characters that part no number from what it belongs to."""
+    whole = WHOLE.sub(lambda found: found[0].replace(" ", "\N{NO-BREAK SPACE}"), text)
+    lines = textwrap.fill(whole, width, break_on_hyphens=False)
+    return lines.replace("\N{NO-BREAK SPACE}", " ")
 
 
 def cue_legend(cues) -> list:
