@@ -109,6 +109,15 @@ def test_size_of_the_annotation_is_that_of_the_image(tree):
     assert any("16 x 12 px" in line for line in check_dataset("usis10k", tree, full=True))
 
 
+def with_side(content: dict, height: object) -> dict:
+    return content | {"images": [content["images"][0] | {"height": height}, *content["images"][1:]]}
+
+
+def with_point(content: dict, x: float) -> dict:
+    first, *others = content["annotations"]
+    return content | {"annotations": [first | {"segmentation": [[x, 0, 9, 0, 9, 9]]}, *others]}
+
+
 @pytest.mark.parametrize(
     "change, message",
     [
@@ -133,6 +142,15 @@ def test_size_of_the_annotation_is_that_of_the_image(tree):
             ),
             r"'\.\./val_00001\.jpg' is no image name",
         ),
+        (lambda c: "[" * 100_000, "not a COCO annotation file.*nested too deeply"),
+        (lambda c: with_side(c, 1e999), "height or width inf"),
+        (lambda c: with_side(c, float("nan")), "height or width nan"),
+        (lambda c: with_side(c, -3), "height or width -3"),
+        (lambda c: with_side(c, 10**9), "height or width 1000000000"),
+        (lambda c: with_side(c, "9"), "height or width 9: not within"),
+        (lambda c: with_point(c, float("inf")), "polygon with NaN or infinite"),
+        (lambda c: with_point(c, float("nan")), "polygon with NaN or infinite"),
+        (lambda c: with_point(c, 1e39), "polygon with NaN or infinite"),  # above float32
     ],
 )
 def test_annotations_that_cannot_be_used(write, content, change, message):

@@ -20,7 +20,7 @@ from xaiutils import compiled, learned, run, shards, store, study
 from xaiutils.analyses import analyse
 from xaiutils.cli import main
 from xaiutils.config import TABLES
-from xaiutils.errors import InputError, WriteError
+from xaiutils.errors import InputError, UnusableFile, WriteError
 from xaiutils.probe import Probe, load_probe, save_probe
 from xaiutils.study import Study, open_study, run_study
 
@@ -337,6 +337,73 @@ def test_no_room_for_one_kind_of_file_ends_the_study(config, monkeypatch, kind):
     assert len(run_study(config, progress=False).table("errors")) == 0
 
 
+@pytest.mark.parametrize("count", [1, 3, len(TABLES) + 2])
+def test_a_disk_that_fills_up_among_the_tables_leaves_those_of_before(config, monkeypatch, count):
+    """The fourth table, the summary's turn, or the index: nothing has taken its place yet."""
+    found = run_study(config, progress=False)
+    before = {path: path.read_bytes() for path in found.folder.glob("*.*") if path.is_file()}
+    write, written = store._replace, []
+
+    def filling(path: Path, save) -> None:
+        if path.suffix != ".npz":
+            written.append(path)
+        full = len(written) > count
+        write(path, (lambda stream: _no_room()) if full else save)
+
+    monkeypatch.setattr(store, "_replace", filling)
+    with pytest.raises(WriteError, match="No space left on device"):
+        run_study(replace(config, seed=1), progress=False)
+    assert {path: path.read_bytes() for path in before} == before
+    assert left_behind(found.folder) == []
+    assert open_study("toy").config == config
+
+
+def _no_room():
+    raise OSError(errno.ENOSPC, os.strerror(errno.ENOSPC))
+
+
+@pytest.mark.parametrize("kept", ["weights.parquet", "config.json", "errors.parquet"])
+def test_tables_of_two_runs_are_refused(config, kept):
+    """As if a process had been killed while it renamed its files: one is that of before."""
+    found = run_study(config, progress=False)
+    before = (found.folder / kept).read_bytes()
+    run_study(replace(config, seed=1), progress=False)
+    open_study("toy")
+    (found.folder / kept).write_bytes(before)
+    with pytest.raises(UnusableFile, match=r"and config\.json are of different runs"):
+        open_study("toy")
+    run_study(config, progress=False)
+    assert open_study("toy").config == config
+
+
+def test_a_study_from_before_tables_named_their_run_is_opened(config):
+    found = run_study(config, progress=False)
+    for name in TABLES:
+        store.write_table(found.folder / f"{name}.parquet", found.table(name))
+    assert open_study("toy").config == config
+    stored = store.read_json(found.folder / "config.json")
+    del stored["run"]
+    (found.folder / "config.json").write_text(json.dumps(stored))
+    assert len(open_study("toy").table("samples")) == 2
+
+
+def test_what_killed_processes_left_is_deleted_after_a_day(config):
+    folder = run_study(config, progress=False).folder
+    unit = next(folder.glob("units/*/"))
+    left = [folder / ".samples.parquet.ab12", unit / ".gradcam.0f.npz.x_yz", folder / ".part.q1"]
+    mine = [folder / ".notes", folder / ".lock.txt", unit / ".keep"]
+    for path in (*left[:2], *mine):
+        path.touch()
+    left[2].mkdir()
+    (left[2] / "samples.parquet").touch()
+    run_study(config, progress=False)
+    assert all(path.exists() for path in (*left, *mine))  # somebody may still be writing
+    for path in (*left, *mine, left[2] / "samples.parquet"):
+        os.utime(path, (1e9, 1e9))
+    run_study(config, progress=False)
+    assert not any(path.exists() for path in left) and all(path.exists() for path in mine)
+
+
 # --- damage ---------------------------------------------------------------------------------------
 
 
@@ -590,6 +657,15 @@ def test_an_index_of_another_version(config, monkeypatch):
         store.write_json(path, index)
     with pytest.raises(InputError, match=r"index\.json: written with schema 2"):
         open_study("toy").raw(id, "gradcam")
+
+
+@pytest.mark.parametrize("name", learned.CHECKS)
+@pytest.mark.parametrize("text", ["[" * 100_000, "[]", "", "{}", "1e999", "null", b"\xff\xfe"])
+def test_what_holds_no_learned_numbers_is_named(tmp_path, name, text):
+    path = tmp_path / f"{name}.json"
+    path.write_bytes(text if isinstance(text, bytes) else text.encode())
+    with pytest.raises(InputError, match=rf"{name}\.json: not what"):
+        learned.read(name, tmp_path)
 
 
 @pytest.mark.parametrize("name", learned.CHECKS)

@@ -286,6 +286,9 @@ def test_damaged_missing_and_foreign_files_are_named(random_probe, tmp_path):
     path.write_bytes(b"\xff\xfe")
     with pytest.raises(InputError, match=r"probe\.json: is no JSON"):
         load_probe(path)
+    path.write_text("[" * 100_000)
+    with pytest.raises(InputError, match=r"probe\.json: is no JSON \(nested too deeply\)"):
+        load_probe(path)
     path.write_text("[]")
     with pytest.raises(InputError, match=r"probe\.json: does not describe a probe"):
         load_probe(path)

@@ -1,7 +1,12 @@
 """A study in shards: the same tables, whole files only, and nothing computed twice."""
 
 import builtins
+import json
+import os
+import subprocess
+import sys
 from dataclasses import replace
+from pathlib import Path
 
 import pandas as pd
 import pytest
@@ -9,7 +14,8 @@ from conftest import SmallNet, frozen
 
 from xaiutils import executors, run, shards
 from xaiutils.cli import main
-from xaiutils.errors import InputError
+from xaiutils.errors import InputError, UnusableFile
+from xaiutils.store import write_table
 from xaiutils.study import TABLES, Study, StudyConfig, run_study
 
 
@@ -126,6 +132,96 @@ def test_bad_arguments(config, tmp_path, monkeypatch):
     monkeypatch.setattr(builtins, "__import__", without)
     with pytest.raises(InputError, match="needs submitit"):
         executors.slurm(2)
+
+
+def replanned(folder: Path, ids: list[str], **change: object) -> None:
+    """The plan with other samples, as whole as one that `plan` wrote."""
+    shards.write_plan(folder, shards.read_plan(folder).config, ids, 1, True)
+    path = folder / "plan.json"
+    path.write_text(json.dumps({**json.loads(path.read_text()), **change}))
+
+
+@pytest.mark.parametrize("id", ["../../../victim", "..", ".", "", "/victim", "a/../../../victim"])
+def test_a_plan_deletes_nothing_outside_its_folder(config, tmp_path, id):
+    folder = shards.plan(config, 1, compact=True)
+    victim = tmp_path / "victim"
+    victim.mkdir()
+    (victim / "thesis.tex").touch()
+    replanned(folder, [id])
+    for asked in (shards.status, shards.pending, shards.gather, lambda f: shards.run_shard(f, 0)):
+        with pytest.raises(UnusableFile, match=r"plan\.parquet: '.*' is no sample's name"):
+            asked(folder)
+    assert (victim / "thesis.tex").exists()
+
+
+def test_a_sample_that_the_data_set_has_not_is_refused(config):
+    folder = shards.plan(config, 1, compact=True)
+    (folder / "units" / "other").mkdir(parents=True)
+    replanned(folder, ["other"])
+    with pytest.raises(UnusableFile, match=r"plan\.parquet: the data set has no sample 'other'"):
+        shards.run_shard(folder, 0)
+    assert (folder / "units" / "other").exists()
+
+
+def test_a_plan_of_two_halves_is_refused_until_it_is_planned_again(config):
+    """As if a second `run` had been killed between its two files."""
+    folder = shards.plan(config, 2)
+    before = (folder / "plan.json").read_bytes()
+    shards.plan(replace(config, limit=3), 2)
+    (folder / "plan.json").write_bytes(before)
+    for asked in (shards.pending, shards.gather):
+        with pytest.raises(
+            UnusableFile, match=r"plan\.parquet: is not the plan that plan\.json is"
+        ):
+            asked(folder)
+    shards.plan(config, 2)
+    assert shards.pending(folder) == [0, 1]
+
+
+def test_a_plan_is_written_whole_or_not_at_all(config, monkeypatch):
+    folder = shards.plan(config, 2)
+    monkeypatch.setattr(shards, "write_config", lambda *_, **__: 1 / 0)
+    with pytest.raises(ZeroDivisionError):
+        shards.plan(replace(config, limit=3), 1)
+    assert shards.status(folder)["samples"] == 4 and not list(folder.glob(".part*"))
+
+
+def test_a_plan_from_before_it_had_a_digest_is_read(config):
+    folder = shards.plan(config, 2)
+    path = folder / "plan.json"
+    stored = json.loads(path.read_text())
+    del stored["samples"]
+    path.write_text(json.dumps(stored))
+    assert shards.pending(folder) == [0, 1]
+
+
+@pytest.mark.parametrize("text", ["[" * 100_000, "[]", "{}", '{"schema": 1, "config": {}}'])
+def test_what_is_no_plan_is_named(config, text):
+    folder = shards.plan(config, 2)
+    (folder / "plan.json").write_text(text)
+    with pytest.raises(InputError, match=r"plan\.json: "):
+        shards.status(folder)
+
+
+@pytest.mark.parametrize(
+    "table", [{"a": [1]}, {"shard": ["x"], "sample": ["cat"]}, {"shard": [0], "sample": [7]}, {}]
+)
+def test_a_foreign_table_of_the_plan_is_named(config, table):
+    folder = shards.plan(config, 2)
+    write_table(folder / "plan.parquet", pd.DataFrame(table))
+    with pytest.raises(UnusableFile, match=r"plan\.parquet: holds other columns"):
+        shards.status(folder)
+
+
+def test_local_processes_take_no_module_from_where_they_are_started(config, tmp_path, monkeypatch):
+    for name in ("numpy.py", "json.py", "xaiutils.py"):
+        (tmp_path / name).write_text(f"open({str(tmp_path / 'executed')!r}, 'w')\n")
+    monkeypatch.chdir(tmp_path)
+    command = [sys.executable, "-c", "import numpy, xaiutils.executors; print(numpy.__file__)"]
+    env = {**os.environ, **executors.environment(3)}
+    found = subprocess.run(command, env=env, capture_output=True, text=True, check=True)
+    assert str(tmp_path) not in found.stdout and not (tmp_path / "executed").exists()
+    assert env["OMP_NUM_THREADS"] == "3"
 
 
 def test_the_command_line(config, capsys):

@@ -28,7 +28,7 @@ from xaiutils.errors import InputError
 from xaiutils.gallery import FEATURES, scores
 from xaiutils.learned_fusion import fit_stacking
 from xaiutils.sections.cues import explainers, kind
-from xaiutils.store import digest, other_version, write_text
+from xaiutils.store import digest, other_version, parse_json, write_text
 from xaiutils.study import Study, open_study
 
 FOLDER = Path(__file__).resolve().parents[1] / "data" / "learned"
@@ -53,9 +53,9 @@ def read(name: str, folder: Path = FOLDER) -> dict:
     if not path.exists():
         raise InputError(f"{path}: not found; `python -m xaiutils.learned {name}` makes it")
     try:
-        found = json.loads(path.read_text())
+        found = parse_json(path.read_bytes())
         CHECKS[name](found)
-    except (ValueError, KeyError, TypeError) as error:
+    except (OSError, ValueError, LookupError, TypeError, AttributeError, OverflowError) as error:
         raise InputError(f"{path}: not what `python -m xaiutils.learned {name}` writes") from error
     if found.get("schema", SCHEMA) != SCHEMA:
         raise InputError(other_version(path, found["schema"], SCHEMA))

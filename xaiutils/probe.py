@@ -24,7 +24,7 @@ from sklearn.preprocessing import StandardScaler
 from xaiutils.classifiers import FrozenClassifier
 from xaiutils.datasets import Dataset
 from xaiutils.errors import InputError
-from xaiutils.store import digest, read_unit, write_text, write_unit
+from xaiutils.store import digest, parse_json, read_unit, write_text, write_unit
 from xaiutils.weights import cache_dir
 
 SCHEMA = 1  # of the artefact
@@ -239,7 +239,7 @@ def _read(path: Path) -> bytes:
 def _read_description(path: Path) -> dict:
     data = _read(path)
     try:
-        stored = json.loads(data)
+        stored = parse_json(data)
     except ValueError as error:
         raise _unusable(path, f"is no JSON ({error})") from error
     if not isinstance(stored, dict) or stored.get("kind") != KIND:

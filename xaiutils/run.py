@@ -1,5 +1,6 @@
 """Running a study: every unit that is missing is computed, stored and gathered into tables."""
 
+import hashlib
 import json
 import time
 from collections.abc import Iterator, Sequence
@@ -35,11 +36,13 @@ from xaiutils.store import (
     digest,
     pack,
     read_unit,
+    sweep,
     write_json,
     write_table,
     write_text,
     write_unit,
 )
+from xaiutils.streams import moved_into
 
 
 def complete(config: StudyConfig, folder: Path, dataset: Dataset, progress: bool = True) -> None:
@@ -113,6 +116,13 @@ class Run:
     def unpinned(self) -> list[str]:
         """The digest of weights that a name does not pin: a hub's file may change under it."""
         return [self.classifier.digest] if self.config.classifier in HUB else []
+
+    @cached_property
+    def checkpoint(self) -> str | None:
+        """The SHA-256 of SAM2's checkpoint, which may be moved, or be another under its name; None
+        for Meta's. Read once a run. InputError if it is not there."""
+        path = self.config.sam2_checkpoint
+        return None if path is None else file_digest(Path(path))
 
     @cached_property
     def segmenters(self) -> dict[str, Segmenter]:
@@ -229,7 +239,7 @@ class Run:
         config = self.config
         options = [config.fusions, config.promptings, config.segmenters, config.sam_runtime]
         if "sam2" in config.segmenters:
-            options.append(sam2_options(config))
+            options.append(sam2_options(config) | {"checkpoint": self.checkpoint})
         parts = [sorted(files.values()), sample.mask, sample.void, options, config.seed]
         key = digest(EVALUATION_SCHEMA, *parts)
         path = self.units / sample.id / f"evaluation.{key}.npz"
@@ -258,16 +268,36 @@ def _error(stage: str, cue: str, error: Exception) -> dict:
     return {"stage": stage, "cue": cue, "error": name, "message": message}
 
 
+def file_digest(path: Path) -> str:
+    """The SHA-256 of a file's content."""
+    try:
+        with path.open("rb") as stream:
+            return hashlib.file_digest(stream, "sha256").hexdigest()
+    except OSError as error:
+        raise InputError(f"{path}: cannot be read ({error.strerror or error})") from error
+
+
 def finish(config: StudyConfig, folder: Path, index: dict, tables: dict[str, pd.DataFrame]) -> None:
     """Write tables, summary, index of the units and, last, the configuration.
 
+    All are whole before the first takes its place: a full disk leaves what was there before.
     InputError where no image could be processed.
     """
     require_samples(config, len(tables["samples"]), tables["errors"])
-    for name, table in tables.items():
-        write_table(folder / f"{name}.parquet", table)
-    write_text(folder / "summary.csv", summarise(tables).to_csv(index=False))
-    conclude(config, folder, index)
+    for place in (folder, *folder.glob("units/*/")):
+        sweep(place)
+    run = run_key(config, index)
+    with moved_into(folder, last="config.json") as place:
+        for name, table in tables.items():
+            write_table(place / f"{name}.parquet", table, run=run)
+        write_text(place / "summary.csv", summarise(tables).to_csv(index=False))
+        conclude(config, place, index)
+
+
+def run_key(config: StudyConfig, index: dict) -> str:
+    """What tells the tables of one run from those of another: settings and unit files, which
+    depend on the images. A compact study has no unit files."""
+    return digest(asdict(config), index)
 
 
 def require_samples(config: StudyConfig, count: int, errors: pd.DataFrame) -> None:
@@ -281,7 +311,7 @@ def require_samples(config: StudyConfig, count: int, errors: pd.DataFrame) -> No
 def conclude(config: StudyConfig, folder: Path, index: dict) -> None:
     """The index of the units, then the configuration: with it the study is complete."""
     write_json(folder / "units" / "index.json", index)
-    write_config(folder / "config.json", config)
+    write_config(folder / "config.json", config, run=run_key(config, index))
 
 
 def write_config(path: Path, config: StudyConfig, **more: object) -> None:

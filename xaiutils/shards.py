@@ -11,6 +11,7 @@ deleted once the shard's file is written: then a study of any size has one file 
 """
 
 import json
+import os
 from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import asdict, dataclass
 from pathlib import Path
@@ -29,16 +30,26 @@ from xaiutils.config import (
     dataset_of,
     studies_dir,
 )
-from xaiutils.errors import InputError
+from xaiutils.errors import InputError, UnusableFile
 from xaiutils.run import (
     Run,
     as_tables,
     conclude,
     require_samples,
+    run_key,
     skipped_rows,
     write_config,
 )
-from xaiutils.store import alone, digest, read_whole, write_table, write_text
+from xaiutils.store import (
+    alone,
+    digest,
+    parse_json,
+    read_json,
+    read_whole,
+    sweep,
+    write_table,
+    write_text,
+)
 from xaiutils.streams import GrowingTable, conform, moved_into, names_of_strings, note_of
 from xaiutils.tally import summary_of
 
@@ -72,22 +83,49 @@ def plan(config: StudyConfig, chunk: int = CHUNK, compact: bool = False) -> Path
 
 
 def write_plan(folder: Path, config: StudyConfig, ids, chunk: int, compact: bool) -> None:
-    """plan.parquet (shard, sample), then plan.json with the configuration."""
-    shards = pd.Series(range(len(ids))) // chunk
-    write_table(folder / "plan.parquet", pd.DataFrame({"shard": shards, "sample": list(ids)}))
-    write_config(folder / "plan.json", config, compact=compact)
+    """plan.parquet (shard, sample), and plan.json with the configuration and a digest of both
+    columns, by which each knows the other."""
+    shards = [k // chunk for k in range(len(ids))]
+    table = pd.DataFrame({"shard": shards, "sample": list(ids)})
+    known = digest(shards, list(ids))
+    with alone(folder / "units"), moved_into(folder, last="plan.json") as place:
+        write_table(place / "plan.parquet", table)
+        write_config(place / "plan.json", config, compact=compact, samples=known)
 
 
 def read_plan(folder: Path) -> Plan:
-    """The plan in a study's folder; InputError without one, or one of another version."""
+    """The plan in a study's folder; InputError without one, UnusableFile for one of another
+    version, whose two files do not belong together, or with an id that leaves the folder."""
     from xaiutils.study import read_config
 
     path = Path(folder) / "plan.json"
     if not path.exists():
         raise InputError(f"{path}: not found; `run --executor ...` plans a study first")
-    table = read_whole(Path(folder) / "plan.parquet")
+    table = read_whole(path.with_suffix(".parquet"))
+    config, stored = read_config(path), read_json(path)
+    if not isinstance(stored.get("compact"), bool):
+        raise _no_plan(path, "does not say whether it is compact")
+    path = path.with_suffix(".parquet")
+    kinds = {name: pd.api.types.infer_dtype(table[name]) for name in table}
+    if kinds != {"shard": "integer", "sample": "string"}:
+        raise _no_plan(path, "holds other columns than shard and sample")
+    ids = table["sample"].tolist()
+    if stray := [id for id in ids if not names_a_folder(id)]:
+        raise _no_plan(path, f"{stray[0]!r} is no sample's name")
+    # older plans have no digest
+    if stored.get("samples") not in (None, digest(table["shard"].tolist(), ids)):
+        raise _no_plan(path, "is not the plan that plan.json is of")
     shards = tuple(tuple(part) for _, part in table.groupby("shard", sort=True)["sample"])
-    return Plan(read_config(path), json.loads(path.read_text())["compact"], shards)
+    return Plan(config, stored["compact"], shards)
+
+
+def names_a_folder(id: str) -> bool:
+    """Whether units/ID lies where it should, so that nothing else is deleted with it."""
+    return id not in ("", ".", "..") and os.path.basename(id) == id and "\0" not in id
+
+
+def _no_plan(path: Path, why: str) -> UnusableFile:
+    return UnusableFile(f"{path}: {why}; `run --executor ...` plans the study again")
 
 
 def pending(folder: Path) -> list[int]:
@@ -131,10 +169,13 @@ def run_shards(folder: Path, shards: Sequence[int]) -> Iterator[Path]:
     """The same of several, each yielded when it is written; the models are loaded once."""
     known, folder = read_plan(folder), Path(folder)
     run = Run(known.config, folder, dataset_of(known.config))
+    there = set(run.dataset.ids)
     for shard in shards:
         if not 0 <= shard < len(known.shards):
             raise InputError(f"shard {shard} is outside 0..{len(known.shards) - 1} of {folder}")
         path, ids = known.path(folder, shard), known.shards[shard]
+        if stray := [id for id in ids if id not in there]:
+            raise _no_plan(folder / "plan.parquet", f"the data set has no sample {stray[0]!r}")
         if read_shard(path) is None:
             with tqdm(disable=True) as bar:
                 write_shard(path, *run.collect(ids, bar))
@@ -203,13 +244,14 @@ def gather(folder: Path) -> None:
     """
     folder = Path(folder)
     known = read_plan(folder)
-    with alone(folder / "units"):
-        with moved_into(folder) as place:
-            index, rows = grow_tables(known, folder, place)
-            require_samples(known.config, rows["samples"], read_whole(place / "errors.parquet"))
-            summary = summary_of(place, rows["samples"])
-            write_text(place / "summary.csv", summary.to_csv(index=False))
-        conclude(known.config, folder, index)
+    for part in (folder, folder / "shards"):
+        sweep(part)
+    with alone(folder / "units"), moved_into(folder, last="config.json") as place:
+        index, rows = grow_tables(known, folder, place)
+        require_samples(known.config, rows["samples"], read_whole(place / "errors.parquet"))
+        summary = summary_of(place, rows["samples"])
+        write_text(place / "summary.csv", summary.to_csv(index=False))
+        conclude(known.config, place, index)
 
 
 def grow_tables(known: Plan, folder: Path, place: Path) -> tuple[dict[str, dict], dict[str, int]]:
@@ -229,13 +271,14 @@ def grow_tables(known: Plan, folder: Path, place: Path) -> tuple[dict[str, dict]
         units = tables.pop(INDEX, None)
         if units is not None:
             names, files = units["sample"].to_pylist(), units["units"].to_pylist()
-            index.update(zip(names, map(json.loads, files)))
+            index.update(zip(names, map(parse_json, files)))
         for name, table in tables.items():
             grown[name].add(table)
+    run = run_key(known.config, index)
     for name, table in grown.items():
-        table.close()
+        table.close({"run": run})
         if not table.rows:  # without rows it has no types to keep
-            write_table(place / f"{name}.parquet", pd.DataFrame(columns=TABLES[name]))
+            write_table(place / f"{name}.parquet", pd.DataFrame(columns=TABLES[name]), run=run)
     return index, {name: table.rows for name, table in grown.items()}
 
 
@@ -265,5 +308,5 @@ def schema_of(known: Plan, folder: Path) -> pa.Schema:
 def not_done(known: Plan, folder: Path, shard: int) -> InputError:
     return InputError(
         f"{folder}: shard {shard} is not done or damaged; `python -m xaiutils status --study "
-        f"{known.config.name}` lists what is missing, `run` again computes it"
+        f"{known.config.name}` counts what is, `run` again computes the rest"
     )

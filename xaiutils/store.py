@@ -7,7 +7,10 @@ from before that was so are read as they are.
 import hashlib
 import json
 import os
+import re
+import shutil
 import tempfile
+import time
 from collections.abc import Iterator
 from contextlib import contextmanager, suppress
 from pathlib import Path
@@ -22,6 +25,9 @@ from xaiutils.errors import UnusableFile, WriteError
 
 FORMAT = 1  # of units, tables and JSON; raised when they are laid out in another way
 NOTE = b"xaiutils"  # the key, in a table's metadata, of what it says of itself
+PART = ".part."  # how folders of files that are not all there yet begin
+STALE = 86_400  # seconds after which nobody writes to a temporary file any more
+_TEMPORARY = re.compile(rf"{re.escape(PART)}|\..+\.(npz|parquet|json|csv)\.")
 
 
 def digest(*parts) -> str:
@@ -51,14 +57,24 @@ def _replace(path: Path, write) -> None:
             Path(part).unlink(missing_ok=True)
             raise
     except OSError as error:
-        raise _not_writable(path, error) from error
+        raise not_writable(path, error) from error
 
 
-def _not_writable(path: Path, error: OSError) -> WriteError:
+def not_writable(path: Path, error: OSError) -> WriteError:
     help = "choose a folder with room that you may write to"
-    if path.is_dir():
+    if isinstance(error, IsADirectoryError):
         help = "a folder of that name is in the way: remove it"
     return WriteError(f"{path}: cannot be written ({error.strerror or error}); {help}")
+
+
+def sweep(folder: Path) -> None:
+    """Delete the temporary files and folders in it that a killed process left `STALE` ago."""
+    with suppress(OSError):  # what cannot be deleted is in nobody's way
+        for path in folder.glob(".*"):
+            if _TEMPORARY.match(path.name) and not path.is_symlink():
+                inside = path.iterdir() if path.is_dir() else ()
+                if max(p.lstat().st_mtime for p in (path, *inside)) < time.time() - STALE:
+                    shutil.rmtree(path) if path.is_dir() else path.unlink()
 
 
 @contextmanager
@@ -73,7 +89,7 @@ def alone(folder: Path) -> Iterator[None]:
         folder.mkdir(parents=True, exist_ok=True)
         handle = os.open(folder / ".lock", os.O_CREAT | os.O_RDONLY, 0o666)
     except OSError as error:
-        raise _not_writable(folder, error) from error
+        raise not_writable(folder, error) from error
     try:
         with suppress(ImportError, OSError):
             import fcntl
@@ -108,12 +124,12 @@ def read_unit(path: Path) -> tuple[dict, dict[str, np.ndarray]] | None:
         return None
 
 
-def write_table(path: Path, table: pd.DataFrame | pa.Table) -> None:
-    """One tidy table as Parquet, with a checksum of every page."""
+def write_table(path: Path, table: pd.DataFrame | pa.Table, **note: object) -> None:
+    """One tidy table as Parquet, with a checksum of every page, and what else it says of itself."""
     if isinstance(table, pd.DataFrame):
         table = pa.Table.from_pandas(table, preserve_index=False)
-    note = stamp(table.schema, len(table), table.schema.metadata)
-    table = table.replace_schema_metadata(note)
+    given = {**(table.schema.metadata or {}), **({NOTE: json.dumps(note).encode()} if note else {})}
+    table = table.replace_schema_metadata(stamp(table.schema, len(table), given))
     _replace(path, lambda stream: pq.write_table(table, stream, write_page_checksum=True))
 
 
@@ -135,6 +151,14 @@ def _shape(schema: pa.Schema, rows: int, metadata: dict[bytes, bytes]) -> str:
         kind = field.type.value_type if pa.types.is_dictionary(field.type) else field.type
         plain.append([field.name, str(kind).removeprefix("large_")])  # readers choose among these
     return digest(plain, rows, metadata.get(b"pandas", b"").decode())
+
+
+def stated(path: Path) -> dict:
+    """What a table says of itself; nothing where it does not, is damaged or not there."""
+    try:
+        return json.loads((pq.read_metadata(path).metadata or {})[NOTE])
+    except Exception:  # by the byte that is damaged, nearly anything
+        return {}
 
 
 def read_whole(path: Path) -> pd.DataFrame:
@@ -188,12 +212,20 @@ def write_json(path: Path, content: object) -> None:
     write_text(path, f'{{"schema": {FORMAT}, "digest": "{digest(text)}", "content": {text}}}')
 
 
+def parse_json(text: str | bytes) -> object:
+    """What the text says; ValueError where it is no JSON or nested too deeply to be read."""
+    try:
+        return json.loads(text)
+    except RecursionError as error:
+        raise ValueError("nested too deeply") from error
+
+
 def read_json(path: Path) -> object:
     """What `write_json` wrote, or any other JSON as it is; InputError if it is missing, damaged or
     of another format."""
     try:
-        stored = json.loads(path.read_bytes())
-    except (OSError, ValueError, RecursionError) as error:
+        stored = parse_json(path.read_bytes())
+    except (OSError, ValueError) as error:
         raise _damaged(path, error) from error
     if not isinstance(stored, dict) or set(stored) != {"schema", "digest", "content"}:
         return stored

@@ -10,26 +10,29 @@ from tempfile import TemporaryDirectory
 import pyarrow as pa
 import pyarrow.parquet as pq
 
-from xaiutils.errors import WriteError
-from xaiutils.store import NOTE, stamp
+from xaiutils.store import NOTE, PART, not_writable, parse_json, stamp
 
 ROWS = 1_000_000  # of a row group: what is held in memory of a table that grows
 
 
 @contextmanager
-def moved_into(folder: Path) -> Iterator[Path]:
-    """A new folder inside `folder`, whose files are moved up at the end, or deleted on an error."""
+def moved_into(folder: Path, last: str = "") -> Iterator[Path]:
+    """A new folder inside `folder`, whose files are moved up at the end, or deleted on an error.
+
+    `last` names the file that is moved after the others: it tells that they are there.
+    """
+    path = folder
     try:
         folder.mkdir(parents=True, exist_ok=True)
-        with TemporaryDirectory(dir=folder, prefix=".part.") as part:
+        with TemporaryDirectory(dir=folder, prefix=PART) as part:
             yield Path(part)
-            for file in sorted(Path(part).iterdir()):
-                os.replace(file, folder / file.name)
+            files = [file.relative_to(part) for file in Path(part).rglob("*") if file.is_file()]
+            for file in sorted(files, key=lambda file: (file.name == last, file)):
+                path = folder / file
+                path.parent.mkdir(exist_ok=True)
+                os.replace(Path(part, file), path)
     except OSError as error:
-        raise WriteError(
-            f"{folder}: cannot be written ({error.strerror or error}); "
-            "choose a folder with room that you may write to"
-        ) from error
+        raise not_writable(path, error) from error
 
 
 class GrowingTable:
@@ -109,7 +112,7 @@ def conform(table: pa.Table, schema: pa.Schema) -> pa.Table:
 def note_of(end: pq.FileMetaData) -> dict | None:
     """The note in the end of a file that `GrowingTable` wrote; None if it has none, or is of
     another format or shape than it says."""
-    found = json.loads((end.metadata or {}).get(NOTE, b"{}"))
+    found = parse_json((end.metadata or {}).get(NOTE, b"{}"))
     expected = json.loads(stamp(end.schema.to_arrow_schema(), end.num_rows)[NOTE])
     same = all(found.get(key) == expected[key] for key in ("schema", "shape"))
     return found if same else None

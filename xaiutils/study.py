@@ -32,12 +32,12 @@ from xaiutils.config import (
     studies_dir,
 )
 from xaiutils.datasets import Dataset, Sample
-from xaiutils.errors import InputError
+from xaiutils.errors import InputError, UnusableFile
 from xaiutils.evaluation import to_image
 from xaiutils.explainers import EXPLAINERS, saliency
 from xaiutils.names import CLASSIFIER_TITLES, SEGMENTER_TITLES, in_order, sam2_title
 from xaiutils.segmenters import Segmenter
-from xaiutils.store import other_version, read_json, read_unit, read_whole, unpack
+from xaiutils.store import other_version, read_json, read_unit, read_whole, stated, unpack
 
 if TYPE_CHECKING:
     from xaiutils.classifiers import FrozenClassifier
@@ -217,8 +217,10 @@ class Study:
 def open_study(name: str, progress: bool = True) -> Study:
     """A study by name; a named one is completed first where something is missing.
 
-    A study that is only stored (its images are not here) is opened as it is. Whether a finished one
-    still is what the code and the images give is checked by `run_study`, which takes ten seconds.
+    A study that is only stored (its images are not here) is opened as it is, unless a process that
+    ended between its tables left some of one run and some of another: UnusableFile. Whether a
+    finished one still is what the code and the images give is checked by `run_study`, which takes
+    ten seconds.
     """
     folder = studies_dir() / name
     stored = folder / "config.json"
@@ -230,7 +232,20 @@ def open_study(name: str, progress: bool = True) -> Study:
             {*STUDIES, *(path.parent.name for path in folder.parent.glob("*/config.json"))}
         )
         raise InputError(f"unknown study {name!r}; known: {', '.join(known)}")
-    return Study(read_config(stored), folder)
+    study = Study(read_config(stored), folder)
+    if strange := _of_another_run(folder):
+        raise UnusableFile(
+            f"{folder}: {', '.join(strange)} and config.json are of different runs; run the study "
+            "again"
+        )
+    return study
+
+
+def _of_another_run(folder: Path) -> list[str]:
+    """The tables of another run than config.json, as far as they state one: older ones do not."""
+    run = read_json(folder / "config.json").get("run")
+    runs = {name: stated(folder / f"{name}.parquet").get("run", run) for name in TABLES}
+    return [f"{name}.parquet" for name, found in runs.items() if found != run]
 
 
 def _files(found: dict) -> list[str]:
@@ -249,7 +264,8 @@ def _finished(study: Study) -> bool:
     except (InputError, OSError):
         return False
     files += [study.folder / f"{name}.parquet" for name in TABLES]
-    return same and versions == (EVALUATION_SCHEMA, __version__) and all(f.is_file() for f in files)
+    same = same and versions == (EVALUATION_SCHEMA, __version__)
+    return same and all(f.is_file() for f in files) and not _of_another_run(study.folder)
 
 
 def read_config(path: Path) -> StudyConfig:

@@ -8,7 +8,6 @@ diver for human divers, wreck for wrecks-ruins, sixteen kinds for fish; nothing 
 robots and the sea-floor.
 """
 
-import json
 from collections.abc import Iterator
 from dataclasses import dataclass
 from pathlib import Path
@@ -28,10 +27,12 @@ from xaiutils.datasets.base import (
     skipping,
 )
 from xaiutils.errors import InputError
+from xaiutils.store import parse_json
 
 # The order of the authors' MultiClassUSIS10KInsSegDataset; "wrecks/ruins" cannot name a file.
 CLASSES = ("wrecks-ruins", "fish", "reefs", "aquatic plants", "human divers", "robots", "sea-floor")
 SPLITS = ("train", "val", "test")
+LARGEST = 65_535  # pixels a side, as in JPEG
 
 
 @dataclass(frozen=True)
@@ -90,10 +91,10 @@ def survey_usis10k(root: str | Path) -> Survey:
 def read_annotations(path: Path) -> list[Annotated]:
     """The images of a COCO file with their polygons, sorted by file name."""
     try:
-        content = json.loads(path.read_bytes())
+        content = parse_json(path.read_bytes())
         classes = {c["id"]: _class(c["name"], path) for c in content["categories"]}
         images = {
-            i["id"]: Annotated(i["file_name"], (int(i["height"]), int(i["width"])), {})
+            i["id"]: Annotated(i["file_name"], (_side(i["height"]), _side(i["width"])), {})
             for i in content["images"]
         }
         for annotation in content["annotations"]:
@@ -118,10 +119,20 @@ def _class(name: str, path: Path) -> str:
     return name
 
 
+def _side(pixels: object) -> int:
+    if not isinstance(pixels, int | float) or not 1 <= pixels <= LARGEST:
+        raise ValueError(f"height or width {pixels}: not within 1 and {LARGEST} px")
+    return int(pixels)
+
+
 def _polygons(segmentation: object, path: Path) -> list[np.ndarray]:
     if not isinstance(segmentation, list):
         raise InputError(f"{path}: holds run-length masks; USIS10K's are polygons")
-    return [np.asarray(shape, np.float32).reshape(-1, 2) for shape in segmentation]
+    with np.errstate(over="ignore"):  # what overflows is refused as infinite
+        shapes = [np.asarray(shape, np.float32).reshape(-1, 2) for shape in segmentation]
+    if not all(np.isfinite(shape).all() for shape in shapes):
+        raise InputError(f"{path}: holds a polygon with NaN or infinite coordinates")
+    return shapes
 
 
 def _entries(
