@@ -72,6 +72,8 @@ def test_the_package_neither_unpickles_nor_runs_text(path):
                 key, value = LOADERS[called]
                 assert given.get(key) is value, f"{place}: {called} without {key}={value}"
             assert not given.get("shell"), place
+            if called.endswith("Image.open"):
+                assert "formats" in given, f"{place}: Pillow would start Ghostscript for PostScript"
             assert not given.get("allow_pickle") and not given.get("trust_remote_code"), place
 
 
@@ -187,6 +189,22 @@ def test_another_process_does_not_run_it_either(hostile, tmp_path):
         told = subprocess.run(command, cwd=tmp_path, capture_output=True, text=True)
         assert told.returncode == 0, told.stderr
     assert not done.exists()
+
+
+def test_a_command_that_starts_among_data_takes_no_module_from_there(hostile, tmp_path):
+    """But for a file that is named as the package: Python looks for that before anything runs."""
+    root, done = hostile
+    names = {path.name for path in root.glob("*.py")} - {"xaiutils.py"}
+    place = tmp_path / "place"
+    place.mkdir()
+    for name in (*names, "signal.py", "json.py", "pathlib.py", "PIL.py", "pyarrow.py"):
+        (place / name).write_text(f"open({str(done)!r}, 'w')\n")
+    told = subprocess.run(
+        [sys.executable, "-m", "xaiutils", "list"], cwd=place, capture_output=True, text=True
+    )
+    assert told.returncode == 0 and "gradcam" in told.stdout, told.stderr
+    assert not done.exists()
+    assert "__pycache__" not in os.listdir(place)
 
 
 @pytest.mark.parametrize(

@@ -11,6 +11,7 @@ import sys
 from collections.abc import Callable, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
+from shlex import quote
 
 from tqdm.auto import tqdm
 
@@ -20,6 +21,7 @@ from xaiutils.shards import run_shards
 Executor = Callable[[Path, Sequence[int]], None]
 JOBS = 1000  # of an array: SLURM's MaxArraySize is 1001 where a cluster does not say otherwise
 THREADS = ("OMP_NUM_THREADS", "MKL_NUM_THREADS")
+PACKAGE = str(Path(__file__).resolve().parents[1])
 
 
 def sequential(folder: Path, shards: Sequence[int]) -> None:
@@ -52,11 +54,19 @@ def local(workers: int) -> Executor:
     return run
 
 
+def environment(threads: int) -> dict[str, str]:
+    """Of a process that runs shards: its threads, and this package rather than what lies in the
+    folder where it is started, which may be one of data with a numpy.py in it."""
+    found = dict.fromkeys(THREADS, str(threads)) | {"PYTHONSAFEPATH": "1"}
+    paths = [PACKAGE, os.environ.get("PYTHONPATH", "")]
+    return found | {"PYTHONPATH": os.pathsep.join(filter(None, paths))}
+
+
 def _apart(folder: Path, shards: list[int], workers: int) -> int:
     """A process for some shards: its models are loaded once. Its exit status."""
     cores = sorted(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else []
     threads = max((len(cores) or os.cpu_count() or 1) // workers, 1)
-    env = {**os.environ, **dict.fromkeys(THREADS, str(threads))}
+    env = {**os.environ, **environment(threads)}
     command = [sys.executable, "-m", "xaiutils.executors", str(folder), *map(str, shards)]
     return subprocess.run(command, env=env, stdin=subprocess.DEVNULL).returncode
 
@@ -86,7 +96,7 @@ def slurm(array: int, cpus: int = 4, gpus: int = 0, minutes: int = 720, partitio
             timeout_min=minutes,
             cpus_per_task=cpus,
             slurm_array_parallelism=array,
-            slurm_setup=[f"export {name}={cpus}" for name in THREADS],
+            slurm_setup=[f"export {n}={quote(v)}" for n, v in environment(cpus).items()],
             slurm_additional_parameters={"requeue": True},
             **({"gpus_per_node": gpus} if gpus else {}),
             **({"slurm_partition": partition} if partition else {}),
