@@ -8,7 +8,9 @@ is kept as crash-... in the folder where this runs. Needs atheris: pip install -
 import argparse
 import io
 import json
+import shutil
 import sys
+import tarfile
 import tempfile
 import zipfile
 from contextlib import suppress
@@ -17,14 +19,27 @@ from pathlib import Path
 import atheris
 
 with atheris.instrument_imports(include=["PIL", "xaiutils"]):
+    from xaiutils import learned
     from xaiutils.config import StudyConfig
     from xaiutils.datasets.base import read_csv
+    from xaiutils.datasets.cub import CLASSES, TABLES, load_cub200
     from xaiutils.datasets.folder import load_folder
+    from xaiutils.datasets.usis10k import load_usis10k, read_annotations
+    from xaiutils.datasets.voc import load_voc2012, read_split
     from xaiutils.errors import InputError
+    from xaiutils.fetch import unpack
     from xaiutils.images import read_image, read_indices, read_mask
+    from xaiutils.probe import Probe, load_probe, save_probe
     from xaiutils.run import write_config
-    from xaiutils.shards import footer, read_shard
-    from xaiutils.store import read_unit, read_whole, write_table, write_unit
+    from xaiutils.shards import Plan, footer, read_plan, read_shard, write_plan
+    from xaiutils.store import (
+        read_json,
+        read_unit,
+        read_whole,
+        write_json,
+        write_table,
+        write_unit,
+    )
     from xaiutils.study import read_config
 
 import numpy as np
@@ -62,6 +77,76 @@ def table(path: Path) -> None:
         assert isinstance(read_whole(path), pd.DataFrame)
     read_shard(path)
     footer(path)
+
+
+def archive(path: Path) -> None:
+    """Nothing but the archive and its one folder may be there afterwards."""
+    place = path.parent / "target"
+    place.mkdir()
+    around = set(path.parent.iterdir())
+    try:
+        with suppress(InputError):
+            unpack(path, place, "data", "a.txt", limit=2**20)
+        assert {p.name for p in place.iterdir()} <= {"data"}
+        assert set(path.parent.iterdir()) == around and not Path("outside.txt").exists()
+        assert not any(p.is_symlink() for p in place.rglob("*"))
+    finally:
+        shutil.rmtree(place)
+
+
+def probe(path: Path) -> None:
+    """The description; its weights are a unit, beside it as it should be."""
+    shutil.copyfile(path.parent / "kept.npz", path.with_suffix(".npz"))
+    with suppress(InputError):
+        assert isinstance(load_probe(path), Probe)
+
+
+def stored_json(path: Path) -> None:
+    with suppress(InputError):
+        read_json(path)
+    for name in learned.CHECKS:
+        shutil.copyfile(path, path.parent / f"{name}.json")
+        with suppress(InputError):
+            assert isinstance(learned.read(name, path.parent), dict)
+
+
+def plan(path: Path) -> None:
+    """Both files of a plan in turn, the other one as it should be."""
+    kept = path.parent / "kept"
+    for name in ("plan.json", "plan.parquet"):
+        shutil.copytree(kept, path.parent / "study", dirs_exist_ok=True)
+        shutil.copyfile(path, path.parent / "study" / name)
+        with suppress(InputError):
+            found = read_plan(path.parent / "study")
+            assert isinstance(found, Plan)
+            assert all("/" not in id for part in found.shards for id in part)
+
+
+def coco(path: Path) -> None:
+    with suppress(InputError):
+        read_annotations(path)
+    with suppress(InputError):
+        dataset = load_usis10k(path.parents[1], "val", "class", "given")
+        for id in dataset.ids[:3]:
+            with suppress(InputError):
+                dataset.load(id)
+
+
+def lists(path: Path) -> None:
+    """The text as VOC's list, and as each of CUB's tables beside the others."""
+    base = path.parent / "ImageSets" / "Segmentation"
+    base.mkdir(parents=True, exist_ok=True)
+    shutil.copyfile(path, base / "val.txt")
+    with suppress(InputError):
+        assert all("/" not in id for id in read_split(path.parent, "val"))
+    with suppress(InputError):
+        load_voc2012(path.parent, "val", "class", "given")
+    for name in TABLES:
+        for other in TABLES:
+            source = path if other == name else path.parent / f"kept-{other}"
+            shutil.copyfile(source, path.parent / other)
+        with suppress(InputError):
+            load_cub200(path.parent, "all", "class", "given")
 
 
 def images_to_start_from() -> list[bytes]:
@@ -104,12 +189,85 @@ def labels_to_start_from() -> list[bytes]:
     return [text.encode(), text.encode("utf-8-sig"), b'file,label\n"a.png","x, ""y"""\n']
 
 
+def archives_to_start_from() -> list[bytes]:
+    found = []
+    for name in ("data/a.txt", "../outside.txt", "a.txt"):
+        stream = io.BytesIO()
+        with zipfile.ZipFile(stream, "w") as file:
+            file.writestr(name, "a" * 40)
+        found.append(stream.getvalue())
+        for mode in ("w", "w:gz"):
+            stream = io.BytesIO()
+            with tarfile.open(fileobj=stream, mode=mode) as file:
+                member = tarfile.TarInfo(name)
+                member.size = 4
+                file.addfile(member, io.BytesIO(b"text"))
+                link = tarfile.TarInfo("data/link")
+                link.type, link.linkname = tarfile.SYMTYPE, "/etc"
+                file.addfile(link if name == "a.txt" else tarfile.TarInfo("data/empty"))
+            found.append(stream.getvalue())
+    return found
+
+
+def probes_to_start_from() -> list[bytes]:
+    return [written(lambda path: save_probe(PROBE, path))]
+
+
+def json_to_start_from() -> list[bytes]:
+    index = {"cat": {"explanations": {"ig": "ig.0.npz"}, "evaluation": "evaluation.0.npz"}}
+    learnt = [(learned.FOLDER / f"{name}.json").read_bytes() for name in learned.CHECKS]
+    return [written(write_json, index), *learnt]
+
+
+def plans_to_start_from() -> list[bytes]:
+    with tempfile.TemporaryDirectory() as folder:
+        write_plan(Path(folder), *PLAN)
+        return [Path(folder, name).read_bytes() for name in ("plan.json", "plan.parquet")]
+
+
+def coco_to_start_from() -> list[bytes]:
+    shape = [2.0, 3.0, 8.0, 3.0, 8.0, 7.0]
+    content = {
+        "categories": [{"id": 2, "name": "fish"}, {"id": 1, "name": "wrecks/ruins"}],
+        "images": [{"id": 3, "file_name": "a.jpg", "width": 40, "height": 30}],
+        "annotations": [{"image_id": 3, "category_id": 2, "segmentation": [shape]}],
+    }
+    return [json.dumps(content).encode()]
+
+
+def lists_to_start_from() -> list[bytes]:
+    return [b"2007_000001\n2007_000002\n", *(text.encode() for text in CUB.values())]
+
+
+PROBE = Probe(np.ones((2, 3), "f4"), np.zeros(2, "f4"), ("a", "b"), {}, {"C": 0.01})
+PLAN = StudyConfig("mine"), ["cat", "dog", "koala"], 2, True
+CUB = dict(zip(TABLES, (f"1 {CLASSES[0]}/a.jpg\n", f"1 {CLASSES[0]}\n", "1 1\n", "1 0\n")))
+
+
+def prepare(root: Path) -> None:
+    """What stands beside the file that is read."""
+    for stem in "ab":
+        (root / "images" / f"{stem}.png").write_bytes(encoded(RGB, "png"))
+    save_probe(PROBE, root / "kept.json")
+    write_plan(root / "kept", *PLAN)
+    (root.parent / "val").mkdir()
+    (root.parent / "val" / "a.jpg").write_bytes(encoded(RGB, "jpg"))
+    for name, text in CUB.items():
+        (root / f"kept-{name}").write_text(text)
+
+
 READERS = {
     "image": (image, images_to_start_from, "image.png"),
     "unit": (unit, units_to_start_from, "unit.npz"),
     "config": (config, configs_to_start_from, "config.json"),
     "labels": (labels, labels_to_start_from, "labels.csv"),
     "table": (table, tables_to_start_from, "table.parquet"),
+    "archive": (archive, archives_to_start_from, "archive"),
+    "probe": (probe, probes_to_start_from, "probe.json"),
+    "json": (stored_json, json_to_start_from, "index.json"),
+    "plan": (plan, plans_to_start_from, "plan"),
+    "coco": (coco, coco_to_start_from, "multi_class_val_annotations.json"),
+    "lists": (lists, lists_to_start_from, "list.txt"),
 }
 
 
@@ -137,11 +295,11 @@ def main() -> None:
     args = parser.parse_args()
     read, start, name = READERS[args.reader]
     with tempfile.TemporaryDirectory() as home:
-        begin, path = Path(home, "begin"), Path(home, "root", name)
+        # named as USIS10K's folder of annotations is
+        begin, path = Path(home, "begin"), Path(home, "multi_class_annotations", name)
         for folder in (begin, path.parent / "images"):
             folder.mkdir(parents=True)
-        for stem in "ab":
-            (path.parent / "images" / f"{stem}.png").write_bytes(encoded(RGB, "png"))
+        prepare(path.parent)
         for k, content in enumerate(start()):
             (begin / str(k)).write_bytes(content)
 

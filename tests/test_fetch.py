@@ -1,3 +1,4 @@
+import errno
 import gzip
 import hashlib
 import io
@@ -43,6 +44,29 @@ def only(path, target):
 
 
 # ---- unpacking
+
+
+def test_a_member_without_a_name_and_one_before_the_beginning_are_damage(tmp_path):
+    """Found by the fuzzer: zipfile raises IndexError for the one, OSError for the other."""
+    path = make_zip(tmp_path / "archive", {"Set": b"1"})
+    whole = path.read_bytes()
+    at = whole.index(b"PK\1\2")
+    nameless = whole[: at + 28] + b"\0\0" + whole[at + 30 :]
+    before = whole[: at + 42] + b"\xff\xff\xff\xff" + whole[at + 46 :]
+    for content in (nameless, before):
+        path.write_bytes(content)
+        with pytest.raises(InputError, match=r"archive: (damaged or no archive|refused)"):
+            unpack(path, tmp_path, "Set", "masks")
+        assert only(path, tmp_path)
+
+
+def test_a_disk_without_room_is_no_damage(tmp_path, monkeypatch):
+    def full(*_):
+        raise OSError(errno.ENOSPC, "No space left on device")
+
+    monkeypatch.setattr(fetch.shutil, "copyfileobj", full)
+    with pytest.raises(OSError, match="No space left"):
+        unpack(make_zip(tmp_path / "archive", FILES), tmp_path, "Set", "masks")
 
 
 @pytest.mark.parametrize("make", [make_tar, partial(make_tar, mode="w"), make_zip])

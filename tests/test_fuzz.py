@@ -18,7 +18,8 @@ from xaiutils.run import write_config
 from xaiutils.study import read_config
 
 HERE = Path(__file__).resolve().parent
-READERS = ("image", "unit", "config", "labels", "table")
+READERS = ("image", "unit", "config", "labels", "table", "archive", "probe", "json", "plan")
+READERS += ("coco", "lists")
 needs_atheris = pytest.mark.skipif(
     find_spec("atheris") is None, reason='atheris is not installed: pip install -e ".[fuzz]"'
 )
@@ -40,7 +41,7 @@ def fuzz(arguments: list[str], folder: Path) -> subprocess.CompletedProcess:
 @needs_atheris
 @pytest.mark.parametrize("reader", READERS)
 def test_a_reader_refuses_or_reads_whatever_it_is_given(reader, tmp_path):
-    done = fuzz([str(HERE / "fuzz.py"), reader, "--seconds", "8"], tmp_path)
+    done = fuzz([str(HERE / "fuzz.py"), reader, "--seconds", "6"], tmp_path)
     assert done.returncode == 0, done.stderr[-3000:]
     assert "Done " in done.stderr and not list(tmp_path.iterdir())
 

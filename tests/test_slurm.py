@@ -121,7 +121,10 @@ def test_a_study_survives_lost_jobs_and_a_lost_node(cluster, environment, tmp_pa
 
     wait_for_shards(1)
     waiting = cluster.jobs("PENDING")
-    cluster.ask("scancel", *cluster.jobs("RUNNING")[:1], *waiting[-2:])
+    wait_for(lambda: cluster.jobs("RUNNING"), 60, "a running job to cancel", cluster)
+    cancelled = [*cluster.jobs("RUNNING")[:1], *waiting[-2:]]
+    assert len(cancelled) == 3
+    cluster.ask("scancel", *cancelled)
     cluster.kill_node("n2")  # in the middle of a job
     run("whole")  # meanwhile, in one process
     wait_for(lambda: not cluster.jobs("PENDING,RUNNING,COMPLETING"), 400, "the queue", cluster)

@@ -1,11 +1,13 @@
 """Downloading data sets: verified archives, unpacked so that nothing can leave the target."""
 
+import errno
 import gzip
 import hashlib
 import lzma
 import os
 import shutil
 import stat
+import struct
 import tarfile
 import tempfile
 import zipfile
@@ -33,6 +35,9 @@ _DAMAGED = (
     RuntimeError,  # zipfile: encrypted
     NotImplementedError,  # zipfile: unknown compression
     ValueError,
+    LookupError,  # zipfile: a member without a name
+    OverflowError,
+    struct.error,
 )
 
 
@@ -146,7 +151,9 @@ def unpack(path: Path, target: Path, makes: str, marker: str, limit: int | None 
             _write_members(_members(path), folder, limit)
         except InputError as error:
             raise InputError(f"{path}: refused: {error}; nothing was unpacked") from error
-        except _DAMAGED as error:
+        except (*_DAMAGED, OSError) as error:
+            if not _is_damage(error):
+                raise
             raise InputError(
                 f"{path}: damaged or no archive ({error}); nothing was unpacked: delete it and "
                 "download it again"
@@ -156,6 +163,12 @@ def unpack(path: Path, target: Path, makes: str, marker: str, limit: int | None 
             raise InputError(f"{path}: holds no {makes}/{marker}, so it is another archive")
         os.replace(found[0], target / makes)
     return target / makes
+
+
+def _is_damage(error: Exception) -> bool:
+    """Whether the archive is to blame, and not the disk: a place before its beginning is asked for,
+    or the decompressor complains, which gives an OSError no number."""
+    return isinstance(error, _DAMAGED) or error.errno in (None, errno.EINVAL)
 
 
 def _obtain(archive: Archive, target: Path, page: str, say: Callable[[str], None]) -> Path:
