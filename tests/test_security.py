@@ -12,7 +12,9 @@ import re
 import subprocess
 import sys
 from pathlib import Path
+from types import SimpleNamespace
 
+import matplotlib.pyplot as plt
 import numpy as np
 import pandas as pd
 import pytest
@@ -21,11 +23,14 @@ from bs4 import BeautifulSoup
 from conftest import SmallNet, frozen
 from nbformat.v4 import new_code_cell, new_markdown_cell, new_notebook, new_output
 from PIL import Image
+from test_figures_disagreement import FakeStudy
 
 from xaiutils import run
 from xaiutils.cli import main
 from xaiutils.errors import InputError
 from xaiutils.fetch import ARCHIVES
+from xaiutils.figures.disagreement import vote_maps
+from xaiutils.figures.photos import row_label
 from xaiutils.hub_classifiers import read_state
 from xaiutils.pages import to_html
 from xaiutils.sections.words import as_markdown, shown
@@ -278,6 +283,24 @@ def test_pages_of_notebooks_show_names_as_text(tmp_path):
     page = BeautifulSoup(html, "html.parser")
     assert page.select("math") and page.select_one("h1").get_text().startswith("A heading")
     assert len(page.select("table")) == 2
+
+
+@pytest.mark.parametrize("label", [r"$\foo$", "$x", "a_b^c", r"\alpha $$ {", TAG])
+def test_figures_show_labels_as_text(label, monkeypatch):
+    """Between dollars matplotlib would read a formula, and refuse most."""
+    sample = FakeStudy.sample
+    monkeypatch.setattr(
+        FakeStudy,
+        "sample",
+        lambda self, id: SimpleNamespace(**vars(sample(self, id)) | {"label": label}),
+    )
+    figure = vote_maps(FakeStudy(), ["s0"])
+    figure.canvas.draw()
+    assert label in [ax.get_title() for ax in figure.axes]
+    row_label(figure.axes[0], label)
+    figure.canvas.draw()
+    assert figure.axes[0].get_ylabel().replace("\n", " ")[:4] == label[:4]
+    plt.close(figure)
 
 
 # ---- JupyterLab

@@ -115,7 +115,7 @@ def vote_maps(study: Study, ids: list[str]) -> Figure:
         norm = BoundaryNorm(np.arange(k + 2) - 0.5, k + 1)
         for (photo, ax), sample, count in zip(axes, samples, counts):
             picture(photo, sample.image)
-            photo.set_title(sample.label)
+            photo.set_title(sample.label, parse_math=False)
             ax.imshow(count, cmap=shades, norm=norm, interpolation="nearest")
             outline(ax, sample.mask, "white", 1.4)
             ax.set(xticks=[], yticks=[], title="votes")

@@ -51,7 +51,7 @@ def row_label(ax: Axes, text: str, size: float = 9) -> None:
     height = ax.get_position().height * ax.figure.get_figheight()
     fitting = int(height / (0.62 * size / 72))
     lines = textwrap.wrap(text, max(fitting, 5), break_long_words=False)
-    ax.set_ylabel("\n".join(lines[:2]), fontsize=size)
+    ax.set_ylabel("\n".join(lines[:2]), fontsize=size, parse_math=False)
 
 
 def headline(figure: Figure, text: str) -> None:
