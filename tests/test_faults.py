@@ -22,10 +22,12 @@ from xaiutils.cli import main
 from xaiutils.config import TABLES
 from xaiutils.errors import InputError, UnusableFile, WriteError
 from xaiutils.probe import Probe, load_probe, save_probe
+from xaiutils.segmenters import load_segmenter
 from xaiutils.study import Study, open_study, run_study
 
 HERE = Path(__file__).resolve().parent
 STORED = HERE.parent / "data" / "studies"
+INDEX = "units/index.json"
 KILLS = 20
 UNITS = BASE.limit * (len(EXPLAINERS) + 1)  # computed ones: maps and evaluations
 
@@ -257,6 +259,28 @@ def test_a_change_recomputes_what_depends_on_it(config, change, expected):
     new = [path.name.split(".")[0] for path in after if path not in before]
     assert {name: new.count(name) for name in set(new)} == expected
     assert all(after[path] == time for path, time in before.items())
+
+
+def test_a_checkpoint_of_sam2_counts_by_its_content(config, tmp_path, monkeypatch):
+    """Moved, its masks are kept; another one under its name makes new ones."""
+    found = {"threshold": load_segmenter("threshold")}  # what a SAM2 answers is of no matter here
+    monkeypatch.setattr(run.Run, "segmenters", found)
+    first, second = tmp_path / "first.pt", tmp_path / "second.pt"
+    for path in (first, second):
+        path.write_bytes(b"weights")
+
+    def evaluations(path: Path) -> set[str]:
+        asked = {"segmenters": ("threshold", "sam2"), "sam2_checkpoint": str(path)}
+        done = run_study(replace(config, **asked), progress=False)
+        return {files["evaluation"] for files in store.read_json(done.folder / INDEX).values()}
+
+    known = evaluations(first)
+    assert len(known) == 2 and evaluations(second) == known
+    second.write_bytes(b"others")
+    assert not evaluations(second) & known
+    second.unlink()
+    with pytest.raises(InputError, match=r"second\.pt: cannot be read"):
+        evaluations(second)
 
 
 # --- disks ----------------------------------------------------------------------------------------

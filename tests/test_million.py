@@ -1,4 +1,12 @@
-"""A study of a million images: planning, asking and gathering take a minute and little memory."""
+"""A study of a million images: planning, asking and gathering take a minute and little memory.
+
+Simulated are five tables of a compact study of nine explainers: samples, explanations,
+localisation, agreement (one measure of the several) and segmentation (one mask a cue), without
+fusions. Not simulated are thresholds (41 levels a cue, which alone would be 369 million rows),
+votes, mask_agreement, weights and proxy: with all of them `gather` takes longer, in proportion to
+the rows; its memory does not grow. What is held below a minute is a processor's seconds: on shared
+machines those of the clock are as much the neighbours' as ours. Both are printed.
+"""
 
 import json
 import os
@@ -30,7 +38,7 @@ def test_a_million_images_within_a_minute_and_two_gigabytes(tmp_path):
         cost = json.loads(done.stdout.splitlines()[-1])
         found = cost.pop("found")
         print(name, {key: round(value, 2) for key, value in cost.items()})
-        if name != "make":  # a processor's seconds: those of the clock depend on the neighbours
+        if name != "make":
             assert cost["cpu_seconds"] < SECONDS and cost["peak_gb"] < GIGABYTES, (name, cost)
         return found
 
@@ -38,7 +46,7 @@ def test_a_million_images_within_a_minute_and_two_gigabytes(tmp_path):
     step("plan")
     step("make")
     files = [path for path in folder.rglob("*") if path.is_file()]
-    assert len(files) == total + 2  # and the plan, a table and its JSON
+    assert len(files) == total + 3  # the plan's table, its JSON, and the lock
     found = step("status")
     assert found["shards_done"] == total and found["samples_done"] == IMAGES
     step("gather")
