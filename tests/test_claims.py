@@ -138,6 +138,27 @@ def test_findings_on_few_images_are_told_and_decide_nothing():
     assert decide([one, against])[0] == "not tested here"
 
 
+def test_inherited_bias_is_the_order_of_the_images():
+    rows = [
+        (s, "lime", "ring", 0.2, seed, head)
+        for s, seed, head in zip("abcdef", (1, 2, 3, 4, 5, 6), (1, 2, 3, 4, 6, 5))
+    ]
+    table = pd.DataFrame(rows, columns=["sample", "source", "region", "share", "seed", "head"])
+    inherited, amplified = training.bias_amplified(SimpleNamespace(table=lambda name: table))
+    assert inherited.estimate == pytest.approx(1 - 6 * 2 / (6 * 35)) and inherited.points == "for"
+    assert amplified.estimate == pytest.approx(0) and amplified.points == "open"
+
+
+def test_significance_needs_the_corrected_test():
+    assert Finding("q", 0.2, 0.1, 0.3, 40, 0.0).points == "for"
+    assert Finding("q", 0.2, 0.1, 0.3, 40, 0.0, p=0.051).points == "open"
+    assert Finding("q", 0.2, 0.1, 0.3, 40, 0.0, p=0.049).points == "for"
+    assert Finding("q", -0.2, -0.3, -0.1, 40, 0.0, p=0.01).points == "against"
+    assert "n = 40, corrected p = 0.051, claimed" in str(
+        Finding("q", 0.2, 0.1, 0.3, 40, 0.0, p=0.051)
+    )
+
+
 def test_an_end_that_rounds_to_a_border_has_three_digits():
     assert "0.003 [−0.001, 0.007], n = 40" in str(Finding("q", 0.003, -0.001, 0.007, 40, 0, 0.1))
     assert "0.03 [0.01, 0.07], n = 40" in str(Finding("q", 0.03, 0.01, 0.07, 40, 0, 0.1))
@@ -162,7 +183,8 @@ def test_amplified_bias_and_overfitting_by_hand():
         columns=["sample", "source", "variant", "epoch", "iou", "held_out_loss"],
     )
     given = SimpleNamespace(table=lambda name: bias if name == "bias" else curves)
-    ring, far = training.bias_amplified(given)
+    *inherited, ring, far = training.bias_amplified(given)
+    assert len(inherited) == 2 and np.isnan(inherited[0].estimate)  # two images have no order
     assert (ring.estimate, ring.points) == (pytest.approx(0.2), "for")
     assert (far.estimate, far.points) == (pytest.approx(-0.1), "against")
     (lost,) = training.overfitted(given)

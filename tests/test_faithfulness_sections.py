@@ -90,7 +90,7 @@ def test_completeness_and_faithfulness_may_differ():
     assert first["coverage"] == pytest.approx(0.9) and first["gap"] == pytest.approx(0.2)
     assert first["n"] == 6 and first["coverage_low"] < 0.9 < first["coverage_high"]
     title = section.completeness_title(table)
-    assert title == "Grad-CAM covers most of the object, LIME is the most faithful"
+    assert title == "Grad-CAM covers most of the object, LIME has the highest insertion − deletion"
     figure = draw.completeness_against_faithfulness(table, section.curves(faithfulness()), "n = 6")
     assert title in said(figure)
 

@@ -119,4 +119,4 @@ def test_size_against_iou():
     assert points["SAM mask"][:, 0].tolist() == pytest.approx([1, 2, 5, 10, 30, 60])
     assert points["thresholded map"][2, 1] == pytest.approx(0.3375)
     assert [t.get_text() for t in ax.get_xticklabels()] == ["1", "2", "5", "10", "20", "50", "100"]
-    assert "Object size and IoU: clear relation (ρ = 0.99" in texts(figure)
+    assert "IoU of SAM's masks: clear rank correlation (ρ = 0.99" in texts(figure)

@@ -149,7 +149,7 @@ def test_few_explainers_agree_by_chance():
         assert by_chance(k) == pytest.approx(min(reached, default=np.inf), abs=5e-4)
     assert by_chance(30) == pytest.approx(0.361, abs=1e-3)  # Pearson's, near enough
     row = pd.Series({"rho": 0.47, "low": 0.2, "high": 0.6, "k": 9})
-    assert verdict(row) == "of this sign on any such images, but 9 explainers reach ±0.70 by chance"
+    assert verdict(row) == "the interval excludes zero, but 9 explainers reach ±0.70 by chance"
     row[["rho", "low", "high"]] = 0.9, 0.8, 1.0
     assert verdict(row) == "they agree on the order"
 

@@ -86,7 +86,7 @@ def test_the_sentence_says_who_wins_and_what_the_controls_are(table):
     assert "reaches 0.60" in text and "+0.20 against it." in text
     assert "0.95" in text
     assert strategy_title(table) == (
-        "A gallery of masks chosen by the map: 0.80 (Fused, weighted), +0.35 over the best floor"
+        "A gallery of masks, chosen by the map: 0.80 (Fused, weighted), +0.35 over the best floor"
     )
 
 

@@ -50,7 +50,7 @@ def empty_borders(study: CutoutStudy) -> list[Finding]:
     table = table.merge(inside[["sample", "object"]], on="sample")
     heavy = (table["value"] > BAND).astype(float).groupby(table["object"]).mean()
     quantity = (
-        f"share of composites with an empty border ({len(table)}, an object each) on which "
+        f"share of composites with an empty border ({len(table)}, averaged by object) on which "
         f"Score-CAM's outer {percent(BORDER)} of each side holds more than its area's share"
     )
     return [share_finding(quantity, heavy, at_least=0.05)]

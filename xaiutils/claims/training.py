@@ -5,6 +5,7 @@ import pandas as pd
 from xaiutils.claims.finding import Finding, mean_finding, share_finding
 from xaiutils.explainers import EXPLAINERS
 from xaiutils.names import SEGMENTER_TITLES
+from xaiutils.sections.bias import inheritance
 from xaiutils.sections.curves import LAST, TRUTH_RULE, rule_difference, stopped
 from xaiutils.sections.seed_quality import (
     REFINERS,
@@ -61,9 +62,22 @@ def seed_predicts(study: Study) -> list[Finding]:
 
 
 def bias_amplified(study: Study) -> list[Finding]:
-    """C21: how much more of the context the trained head marks than its seed did (section 5)."""
+    """C21: does the trained head mark the context that its seed marked (inherits), and more of it
+    (amplifies)? Section 5."""
     table = of_explainers(study.table("bias"))
-    found = []
+    inherited = inheritance(study.table("bias"))
+    inherited = inherited[inherited["level"] == "across images"]
+    found = [
+        Finding(
+            f"rank correlation of seed and head, share of the {CONTEXT[row.region]}, across images",
+            row.rho,
+            row.low,
+            row.high,
+            row.n,
+            at_least=0,
+        )
+        for row in inherited.itertuples()
+    ]
     for region in ("ring", "far", "other classes"):
         part = table[table["region"] == region]
         each = (part["head"] - part["seed"]).groupby(part["sample"]).mean()

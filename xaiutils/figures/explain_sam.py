@@ -9,6 +9,7 @@ from xaiutils.figures.panels import nothing
 from xaiutils.figures.photos import below, grid, headline, not_stored, row_label
 from xaiutils.figures.style import MASK, PEAK, fill, outline, picture, style
 from xaiutils.maps import peak
+from xaiutils.names import title
 from xaiutils.sections.explain_sam import as_grid, mask_title
 from xaiutils.study import Study
 
@@ -35,7 +36,7 @@ def segmenter_maps(study: Study, table: pd.DataFrame) -> Figure:
             figure,
             "Middle: 1 − IoU of the mask with itself when the patch is blurred. Right: IoU of the "
             "mask with that of a point in the patch. Dark is 0, light is 1; yellow: the mask; red: "
-            f"its point, the maximum of the map. {study.caption()}",
+            f"its point, the maximum of the {title(cue_of(study))} map. {study.caption()}",
         )
     return figure
 

@@ -291,7 +291,8 @@ def heuristics(rules: pd.DataFrame, found: pd.DataFrame, text: str) -> Figure:
         names = [choice.replace(" (", "\n(") for choice in found["choice"]]
         right.set_yticks(range(len(found)), names, fontsize=8.5)
         right.invert_yaxis()
-        right.set(xlabel="best minus worst mean IoU", xlim=(0, 1.25 * found[["range", "high"]].max().max()))
+        most = found[["range", "high"]].max().max()
+        right.set(xlabel="best minus worst mean IoU", xlim=(0, 1.25 * most))
         if len(found):
             top, last = found.iloc[0], found.iloc[-1]
             headline(figure, f"The {top['choice']} moves the mean IoU by {top['range']:.2f}, the "
@@ -326,7 +327,7 @@ def size_against_iou(table: pd.DataFrame, text: str) -> Figure:
                xscale="log", ylim=(-0.02, 1.02))  # fmt: skip
         _plain_percent(ax, x)
         said = "clear" if found["low"]["final"] > 0 or found["high"]["final"] < 0 else "no clear"
-        headline(figure, f"Object size and IoU: {said} relation "
+        headline(figure, f"Object size and IoU of SAM's masks: {said} rank correlation "
                  f"(ρ = {rho_text(found.loc['final'])})")  # fmt: skip
         below(figure, "A line joins the two masks of an image. ρ: rank correlation with its 95 % "
               f"interval (bootstrap over images); clear: it excludes zero. {text}",

@@ -127,8 +127,9 @@ def blind_training(table: pd.DataFrame, text: str) -> Figure:
         ]
         below(figure, "Left: mean loss over the explainers, shaded from the lowest to the highest. "
               "Middle: a line a source, its 95 % interval shaded; the triangle is where the "
-              "held-out loss on pseudo-labels is lowest, the star where the true IoU is highest. Right: weighted minus plain loss, stopped by held-out pseudo-labels, "
-              f"with 95 % intervals. {text}", handles)  # fmt: skip
+              "held-out loss on pseudo-labels is lowest, the star where the true IoU is highest. "
+              "Right: weighted minus plain loss, stopped by held-out pseudo-labels, with 95 % "
+              f"intervals. {text}", handles)  # fmt: skip
     return figure
 
 
@@ -219,8 +220,9 @@ def context(table: pd.DataFrame, text: str) -> Figure:
                    label="head trained on such seeds, with the interval of the paired change"),
         ]  # fmt: skip
         below(figure, "Share of each region's pixels that is labelled as object, mean over "
-              "validation images. Other classes: images whose explained class stands beside "
-              f"others. {text}", handles, 2)  # fmt: skip
+              "validation images; the interval is that of the change, drawn from the seed's dot, "
+              "so that it can reach below zero. Other classes: images whose explained class "
+              f"stands beside others. {text}", handles, 2)  # fmt: skip
     return figure
 
 
@@ -231,8 +233,8 @@ def _dumbbells(ax: Axes, part: pd.DataFrame, sources: list[str]) -> None:
     ax.scatter(100 * part["seed"], y, facecolors="white", edgecolors=colours, s=30, zorder=2)
     ax.scatter(100 * part["head"], y, c=colours, s=30, zorder=3)
     ax.grid(axis="x", color="#dddddd", linewidth=0.6)
-    right = ax.get_xlim()[1]
-    ax.set_xlim(-0.04 * right, right)  # a dot at zero is whole
+    left, right = min(low.min(), 0), ax.get_xlim()[1]
+    ax.set_xlim(left - 0.04 * right, right)  # a dot at zero is whole
 
 
 def _context_headline(found: pd.DataFrame, table: pd.DataFrame) -> str:

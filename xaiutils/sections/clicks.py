@@ -3,7 +3,7 @@
 import pandas as pd
 
 from xaiutils.names import in_order, title
-from xaiutils.sections.words import number, percent, quote, signed, signed_interval
+from xaiutils.sections.words import number, percent, quote, signed_interval
 from xaiutils.statistics import mean_interval, summary
 
 ENOUGH = 0.85  # NoC@85, the usual mark of interactive segmentation
@@ -96,11 +96,15 @@ def click_title(table: pd.DataFrame) -> str:
     """What the best explanation saves at once and in the end, and what a box in the centre does."""
     best = best_start(table)
     found = click_table(table).set_index("start")["saved"]
-    text = f"The best explanation, {title(best)}, is worth {number(found[best])} clicks"
+    text = (
+        f"Of {len(explanations(table))} explanations {title(best)} is worth most, "
+        f"{number(found[best])} clicks"
+    )
     box = "floor:centre box"
     if box in found:
         text += f" at the start (a box in the centre {number(found[box])})"
-    return f"{text} and {signed(noc_difference(table, best)[0])} on the way to IoU {ENOUGH}"
+    less = signed_interval(*noc_difference(table, best))
+    return f"{text} and {less} on the way to IoU {ENOUGH}"
 
 
 def click_sentences(table: pd.DataFrame, level: float = ENOUGH) -> str:

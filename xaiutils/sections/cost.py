@@ -68,7 +68,7 @@ def cost_sentences(table: pd.DataFrame, explanations: pd.DataFrame) -> str:
     ranked = table[table["printed"].isin(COSTS)]
     if len(ranked) > 2:
         words = ranked["printed"].map(COSTS.index)
-        for column, name in (("seconds", "seconds"), ("passes", "passes")):
+        for column, name in (("seconds", "mean seconds"), ("passes", "passes")):
             rho = spearman(words, ranked[column])
             said.append(
                 f"- The order of the paper's Cost column against our {name}: rank correlation "

@@ -31,8 +31,8 @@ def mask_title(table: pd.DataFrame) -> str:
     """Prompt and image side by side: a mean over the photographs, and the largest change."""
     found = dependence(table)
     return (
-        f"SAM keeps its mask for {percent(found['moved'].mean())} of the point's places; hiding "
-        f"one patch changes it by up to {number(found['most'].max())}"
+        f"On {len(found)} photographs SAM keeps its mask for {percent(found['moved'].mean())} of "
+        f"the point's places; hiding one patch changes it by up to {number(found['most'].max())}"
     )
 
 

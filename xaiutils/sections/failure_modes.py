@@ -43,12 +43,13 @@ def prompted(study: Study, id: str, cues: list[str]) -> pd.Series:
 
 def misalignment_title(study: Study, ids: list[str], cues: list[str]) -> str:
     """The widest range of the masks' IoU on one of the photographs."""
-    ranges = [(v.max() - v.min(), v) for v in (prompted(study, id, cues) for id in ids) if len(v)]
+    each = ((id, prompted(study, id, cues)) for id in ids)
+    ranges = [(v.max() - v.min(), id, v) for id, v in each if len(v)]
     if not ranges:
         return "Maps above, the masks that they prompt below"
-    _, values = max(ranges, key=lambda pair: pair[0])
+    _, id, values = max(ranges, key=lambda found: found[0])
     return (
-        f"One photograph, one class, {len(values)} explainers: masks from IoU "
+        f"{study.sample(id).label}: {len(values)} explainers of one class, masks from IoU "
         f"{values.min():.2f} to {values.max():.2f}"
     )
 

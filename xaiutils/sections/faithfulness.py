@@ -77,8 +77,11 @@ def completeness_title(table: pd.DataFrame) -> str:
     whole = single.loc[single["coverage"].idxmax(), "cue"]
     true = single.loc[single["gap"].idxmax(), "cue"]
     if whole == true:
-        return f"{title(whole)} covers most of the object and is the most faithful"
-    return f"{title(whole)} covers most of the object, {title(true)} is the most faithful"
+        return f"{title(whole)} covers most of the object and has the highest insertion − deletion"
+    return (
+        f"{title(whole)} covers most of the object, {title(true)} has the highest insertion − "
+        "deletion"
+    )
 
 
 def faithfulness_title(table: pd.DataFrame) -> str:
@@ -111,9 +114,11 @@ def faithfulness_sentence(table: pd.DataFrame) -> str:
     for cue in CONTROLS:
         if cue in gap.index:
             beaten = single["low"] > gap.loc[cue, "high"]
+            rest = ", ".join(map(title, single.index[~beaten]))
             said.append(
                 f"- {CONTROLS[cue]}: {_row(gap.loc[cue])}; its interval lies wholly below that of "
-                f"{count(int(beaten.sum()), len(single), 'explainers')}."
+                f"{count(int(beaten.sum()), len(single), 'explainers')}"
+                f"{f' (not of {rest})' if rest else ''}."
             )
     return "\n".join(said)
 
@@ -183,8 +188,13 @@ def stability_title(stability: pd.DataFrame) -> str:
     return (
         f"Noise of 2 % of the input's range moves {title(least)} by "
         f"{percent(found['mean'][least])} and "
-        f"{title(most)} by {percent(found['mean'][most])} of the map"
+        f"{title(most)} by {percent(found['mean'][most])} of the map{_few(found['n'].max())}"
     )
+
+
+def _few(n: int) -> str:
+    """What a title adds where n images decide nothing."""
+    return "" if n >= FEWEST else f" (n = {n:.0f}: a direction at most)"
 
 
 def stability_sentence(stability: pd.DataFrame) -> str:
@@ -238,7 +248,7 @@ def randomisation_title(table: pd.DataFrame) -> str:
     images, how few."""
     total = table["explainer"].nunique()
     kept = count(len(unmoved(table)), total, "explainers")
-    few = "" if table["n"].max() >= FEWEST else f" (n = {table['n'].max()}: a direction at most)"
+    few = _few(table["n"].max())
     return (
         f"With all weights randomised, {kept} still correlate with the trained network's map{few}"
     )

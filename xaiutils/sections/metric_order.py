@@ -82,8 +82,9 @@ def order_title(table: pd.DataFrame) -> str:
 def order_sentence(table: pd.DataFrame) -> str:
     """What localisation and faithfulness have in common, pair by pair."""
     said = []
-    for a, b in (("IoU", "insertion"), ("IoU", "deletion"), ("coverage", "insertion"),
-                 ("coverage", "precision"), ("insertion", "deletion")):  # fmt: skip
+    for a, b in (("IoU", "coverage"), ("IoU", "insertion"), ("IoU", "deletion"),
+                 ("coverage", "insertion"), ("coverage", "precision"),
+                 ("insertion", "deletion")):  # fmt: skip
         row = pair(table, a, b)
         if row is not None:
             word = verdict(row)
@@ -115,7 +116,7 @@ def verdict(row: pd.Series) -> str:
     if abs(row["rho"]) < by_chance(row["k"]) - 1e-9:
         k, chance = int(row["k"]), by_chance(row["k"])
         few = f"reach ±{number(chance)} by chance" if np.isfinite(chance) else "are too few"
-        return f"of this sign on any such images, but {k} explainers {few}"
+        return f"the interval excludes zero, but {k} explainers {few}"
     return "they agree on the order" if row["low"] > 0 else "they reverse the order"
 
 

@@ -12,7 +12,7 @@ from xaiutils.sections.cues import only, prompted, proxy_segmenter
 from xaiutils.sections.promptings import explainers_prompted, prompting_name
 from xaiutils.sections.ranges import by_option, mean_range
 from xaiutils.sections.seed_quality import refined
-from xaiutils.sections.words import estimate, rho_text
+from xaiutils.sections.words import estimate, number, percent, rho_text
 from xaiutils.statistics import mean_interval, summary
 
 # Figure 4: do the refined masks agree?
@@ -152,6 +152,8 @@ def choices_sentence(found: pd.DataFrame, rules: pd.DataFrame) -> str:
 
 # Object size
 
+TINY = 0.05  # share of the image
+
 
 def sizes(
     samples: pd.DataFrame, localisation: pd.DataFrame, segmentation: pd.DataFrame
@@ -182,8 +184,17 @@ def size_sentence(table: pd.DataFrame) -> str:
     seed, final = (row for _, row in size_correlations(table).iterrows())
     small = table["object_share"] <= table["object_share"].median()
     halves = [table.loc[half, "final"].mean() for half in (small, ~small)]
+    tiny = table["object_share"] < TINY
+    least = (
+        f" The {tiny.sum()} objects below {percent(TINY)} of the image have "
+        f"{number(table.loc[tiny, 'final'].mean())}, all others "
+        f"{number(table.loc[~tiny, 'final'].mean())}."
+        if tiny.any() and not tiny.all()
+        else ""
+    )
     return (
         f"The rank correlation of object size and IoU is **{rho_text(seed)}** for the thresholded "
         f"maps and **{rho_text(final)}** for the SAM masks. SAM masks of the smaller half of the "
         f"objects have a mean IoU of {halves[0]:.2f}, those of the larger half {halves[1]:.2f}."
+        f"{least}"
     )

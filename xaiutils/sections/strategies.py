@@ -75,6 +75,7 @@ def target_met(row: pd.Series) -> bool:
     return bool(row["mean"] >= TARGET and row["gain"] >= MARGIN and row["gain_low"] > 0)
 
 
+CHOOSERS = {"gallery": "chosen by the map", "gallery-learned": "chosen by a fitted score"}
 Chosen = tuple[str, str]  # cue and prompting, picked on training images (`learned`, "selection")
 
 
@@ -86,8 +87,8 @@ def strategy_title(table: pd.DataFrame, chosen: Chosen | None = None) -> str:
     best = found.iloc[0] if chosen is None else row_of(table, *chosen)
     best = found.iloc[0] if best is None else best
     return (
-        f"A gallery of masks chosen by the map: {best['mean']:.2f} ({title(best['cue'])}), "
-        f"{best['gain']:+.2f} over the best floor".replace("-", "−")
+        f"A gallery of masks, {CHOOSERS[best['prompting']]}: {number(best['mean'])} "
+        f"({title(best['cue'])}), {number(best['gain'], sign=True)} over the best floor"
     )
 
 

@@ -10,18 +10,23 @@ from xaiutils.names import in_order, title
 def estimate(
     mean: float, low: float = np.nan, high: float = np.nan, sign: bool = False, digits: int = 2
 ) -> str:
-    """ "0.55 [0.48, 0.61]", without the interval where it is undefined; "undefined" for NaN."""
+    """ "0.55 [0.48, 0.61]", without the interval where it is undefined; "undefined" for NaN.
+
+    Three digits where two would round an end of the interval to zero and hide its side of it.
+    """
     if not np.isfinite(mean):
         return "undefined"
     values = [mean, low, high] if np.isfinite(mean + low + high) else [mean]
+    if digits == 2 and any(end != 0 and round(end, 2) == 0 for end in values[1:]):
+        digits = 3
     text = [number(value, digits, sign) for value in values]
     return text[0] if len(text) == 1 else f"{text[0]} [{text[1]}, {text[2]}]"
 
 
 def number(value: float, digits: int = 2, sign: bool = False) -> str:
-    """Fixed digits with a true minus; zero has no minus: "0.00", never "−0.00"."""
+    """Fixed digits with a true minus; zero has no sign: "0.00", never "−0.00" or "+0.00"."""
     value = round(value, digits) + 0.0
-    return f"{value:{'+' if sign else ''}.{digits}f}".replace("-", "−")
+    return f"{value:{'+' if sign and value else ''}.{digits}f}".replace("-", "−")
 
 
 def percent(mean: float, low: float = np.nan, high: float = np.nan) -> str:
@@ -40,21 +45,25 @@ def quote(mean: float, low: float, high: float, n: int | None = None, share: boo
     return text if n is None else f"{text}, n = {int(n)}"
 
 
+def p_text(p: float) -> str:
+    """A p value: "0.02", "< 0.01"; "" where it is undefined."""
+    if not np.isfinite(p):
+        return ""
+    return number(p) if p >= 0.005 else "< 0.01"
+
+
 def signed(value: float) -> str:
     """Two digits with a sign, a true minus: "+0.53", "−0.12"; no sign for a zero."""
-    text = f"{value:+.2f}"
-    return "0.00" if float(text) == 0 else text.replace("-", "−")
+    return number(value, sign=True)
 
 
 def signed_interval(mean: float, low: float, high: float) -> str:
-    """A difference with its interval, each as `signed`: "+0.05 [0.00, +0.10]"."""
-    if not np.isfinite(low):
-        return signed(mean)
-    return f"{signed(mean)} [{signed(low)}, {signed(high)}]"
+    """A difference with its interval: "+0.05 [−0.02, +0.10]"."""
+    return estimate(mean, low, high, sign=True)
 
 
 def change(row) -> str:
-    """The difference in a row's mean, low and high: "+0.05 [+0.00, +0.10]"."""
+    """The difference in a row's mean, low and high: "+0.05 [−0.02, +0.10]"."""
     return estimate(row["mean"], row["low"], row["high"], sign=True)
 
 
