@@ -16,7 +16,7 @@ from xaiutils.datasets import load_dataset
 from xaiutils.datasets.check import check_dataset
 from xaiutils.errors import InputError
 from xaiutils.evaluation import evaluate
-from xaiutils.explainers import EXPLAINERS, Query, make_explainer, saliency
+from xaiutils.explainers import EXPLAINERS, PRESETS, Query, make_explainer, saliency
 from xaiutils.fusion import FUSIONS, best_single, by_hand
 from xaiutils.images import read_image, read_mask, resize_map
 from xaiutils.maps import is_flat, normalise, otsu, peak, threshold
@@ -362,11 +362,16 @@ def test_an_explainer_that_gives_no_numbers_is_named(tmp_path, toy, monkeypatch)
 
 
 @pytest.mark.slow
-def test_every_explainer_and_segmenter_through_the_whole_corpus(folder, cases, toy, tmp_path):
-    names = ",".join(name for name in EXPLAINERS if name != "occlusion")  # 64 px: above the toy's
-    more = ["--explainers", names, "--segmenters", "threshold,grabcut,random_walker"]
+def test_every_explainer_and_segmenter_through_the_whole_corpus(
+    folder, cases, toy, tmp_path, monkeypatch
+):
+    # one window of 32 px would hide all that the toy sees
+    monkeypatch.setitem(PRESETS["fast"], "occlusion", SETTINGS["occlusion"])
+    more = ["--explainers", ",".join(EXPLAINERS)]
+    more += ["--segmenters", "threshold,grabcut,random_walker"]
     with np.errstate(divide="raise"):
         study = studied(folder, toy, tmp_path, *more)
+    assert {*EXPLAINERS} <= set(study.table("localisation")["cue"])
     test_a_run_measures_or_names_every_file(study, cases)
     test_no_table_has_a_row_of_a_file_that_was_skipped(study)
     test_no_number_comes_from_nothing(study, cases)
