@@ -116,7 +116,7 @@ def test_the_table_becomes_its_grid_again():
 def test_dependence_by_hand():
     assert dependence(table()).iloc[0].tolist() == ["s", 0.25, 0.25, 0.9]
     assert "25 % of the point's places" in mask_title(table())
-    assert "largest change: 0.90" in dependence_sentences(table())
+    assert "largest change: 0.90" in dependence_sentences(table(), {"s": "cat"})
 
 
 def test_the_figure_shows_mask_and_grids():

@@ -43,8 +43,8 @@ def test_gains_and_photographs_by_rule(segmentation):
     values = pd.Series({"a": 3.0, "b": 1.0, "c": 2.0, "d": np.nan, "e": 9.0, "f": 4.0})
     assert picks.spread_over(values, 3) == ["b", "a", "e"]
     assert picks.spread_over(values.head(1), 3) == ["a"] and picks.spread_over(values[[]], 3) == []
-    said = proxy.gains_sentence(gains, ["s0"], "gradcam")
-    assert "s0 +0.20" in said and "on 6 of all 6 images" in said
+    said = proxy.gains_sentence(gains, {"s0": "cat"}, "gradcam")
+    assert "cat +0.20" in said and "on 6 of all 6 images" in said
     assert picks.figure3_cue(segmentation) == "gradcam"
 
 

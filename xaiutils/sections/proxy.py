@@ -52,11 +52,12 @@ def gains(segmentation: pd.DataFrame, cue: str) -> pd.Series:
     return (mask - rows[rows["segmenter"] == "threshold"]["iou"]).dropna()
 
 
-def gains_sentence(found: pd.Series, ids: list[str], cue: str) -> str:
-    """How often SAM improves on Otsu's mask of one explainer, and what it does on some images."""
+def gains_sentence(found: pd.Series, names: dict[str, str], cue: str) -> str:
+    """How often SAM improves on Otsu's mask of one explainer, and what it does on some images, id
+    -> the name that stands beside it."""
     if found.empty:
         return f"{title(cue)} has no pair of masks in this study."
-    each = "; ".join(f"{id} {estimate(found[id], sign=True)}" for id in ids)
+    each = "; ".join(f"{name} {estimate(found[id], sign=True)}" for id, name in names.items())
     return (
         f"On the photographs shown, SAM changes the IoU of {possessive(title(cue))} mask by: "
         f"{each}. It is better than Otsu's mask on {int((found > 0).sum())} of all {len(found)} "
