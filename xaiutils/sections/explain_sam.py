@@ -40,7 +40,7 @@ def dependence_sentences(table: pd.DataFrame, names: dict[str, str]) -> str:
     """Each photograph in a line, by the name (id -> name) that stands beside it."""
     return "\n".join(
         f"- {names[row.sample]}: {percent(row.moved)} of the point's places give the same mask "
-        f"(IoU above {SAME}); hiding a single patch gives another one for {percent(row.hidden)} of the "
-        f"patches (the largest change: {number(row.most)})."
+        f"(IoU above {SAME}); hiding a single patch gives another one for {percent(row.hidden)} of "
+        f"the patches (the largest change: {number(row.most)})."
         for row in dependence(table).itertuples()
     )
