@@ -164,6 +164,15 @@ def test_bias_in_words_and_as_a_figure(context):
     assert "ring around the object −15 points, far background +30 points" in texts(figure)
 
 
+def test_a_region_that_one_image_has_is_drawn_without_intervals(context):
+    rows = [(SAMPLES[0], s, "other classes", 0.2, 0.3, 0.4) for s in ("gradcam", "lime")]
+    more = pd.concat([context, pd.DataFrame(rows, columns=context.columns)])
+    figure = draw.context(more, CAPTION)
+    assert len(figure.axes) == 3 and "(n = 1)" in figure.axes[2].get_title()
+    left, right = figure.axes[2].get_xlim()
+    assert left < 0 < 40 < right
+
+
 @pytest.fixture(scope="module")
 def swept():
     """Threshold moves IoU by 0.3, points by 0.1, drawing by 0.02; LIME is 0.2 below Grad-CAM."""

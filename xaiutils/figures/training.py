@@ -233,7 +233,7 @@ def _dumbbells(ax: Axes, part: pd.DataFrame, sources: list[str]) -> None:
     ax.scatter(100 * part["seed"], y, facecolors="white", edgecolors=colours, s=30, zorder=2)
     ax.scatter(100 * part["head"], y, c=colours, s=30, zorder=3)
     ax.grid(axis="x", color="#dddddd", linewidth=0.6)
-    left, right = min(low.min(), 0), ax.get_xlim()[1]
+    left, right = min([0, *low.dropna()]), ax.get_xlim()[1]
     ax.set_xlim(left - 0.04 * right, right)  # a dot at zero is whole
 
 
