@@ -1,20 +1,21 @@
 """IoU against the number of corrective clicks, from an explanation's cues and from nothing.
 
-`start` is "none", an explainer or the weighted fusion (its dual cues, as the study drew them), or a
-reference: the centre box, which knows nothing of the image, and the true box.
+`start` is "none", each explainer and the weighted fusion (its dual cues, as the study drew them),
+or a reference: the centre box, which knows nothing of the image, and the true box.
 """
 
 import numpy as np
 
 from xaiutils.clicks import simulate
 from xaiutils.config import stream
+from xaiutils.explainers import EXPLAINERS
 from xaiutils.maps import is_flat
 from xaiutils.prompting import CEILINGS, FLOORS, Prompts, dual
+from xaiutils.sections.cues import FUSED
 from xaiutils.study import Study
 
 COLUMNS = ["sample", "start", "clicks", "iou"]
-VERSION = 1
-CUES = ("gradcam", "scorecam", "lime", "ig", "fused-weighted")
+VERSION = 2
 SEGMENTER = "embedded_sam"
 CLICKS = 8
 
@@ -42,8 +43,8 @@ def measure(study: Study, unit: str) -> list[dict]:
 def starts(study: Study, id: str, truth: np.ndarray) -> dict[str, Prompts | None]:
     """What each start tells the segmenter before the first click; a flat map tells nothing."""
     seed, found = study.config.seed, {"none": None}
-    for cue in CUES:
-        if cue in study.cues:
+    for cue in study.cues:
+        if cue in EXPLAINERS or cue == FUSED:
             found[cue] = start_prompts(study, id, cue)
     rng = stream(seed, id, "clicks")
     found["floor:centre box"] = FLOORS["centre box"](truth.shape, rng)
