@@ -9,10 +9,12 @@ from nothing and with the start of Python and the loading of models:
     one process, all threads
     two processes               `executors.local(2)`, which halves the threads
 
-`speedup` is against the first row. Then, of the demo's settings (all nine explainers, SAM) in a
-process that has its models, `overhead`: the share of its time that is not spent in explanations and
-evaluations (reading images, digests, writing units, tables and shards). `others` is how many cores
-other programs kept busy meanwhile: where that is not near 0 the times say little.
+`ROUNDS` rounds of the three, one after the other: medians of `seconds` and `others`, and of the
+`speedup` against the first within a round, with the smallest and the largest. Then, of the demo's
+settings (all nine explainers, SAM) in a process that has its models, `overhead`: the share of its
+time that is not spent in explanations and evaluations (reading images, digests, writing units,
+tables and shards). `others` is how many cores other programs kept busy meanwhile: where that is not
+near 0 the times say little.
 """
 
 import argparse
@@ -40,6 +42,7 @@ SETTINGS = (
     ("kernelshap", (("samples", 128),)),
     ("lime", (("samples", 128),)),
 )
+ROUNDS = 3
 CONFIG = StudyConfig(
     "bench",
     explainers=("occlusion", "kernelshap", "lime"),
@@ -86,25 +89,42 @@ def one_process(threads: int) -> executors.Executor:
     return call
 
 
-def processes(config: StudyConfig = CONFIG) -> list[dict]:
-    """A row an executor: executor, processes, threads, shards, seconds, others, speedup."""
+def processes(config: StudyConfig = CONFIG, rounds: int = ROUNDS) -> list[dict]:
+    """A row an executor: executor, processes, threads, shards, rounds, seconds, others, speedup,
+    speedup_low, speedup_high."""
     half = max(cores() // 2, 1)
     ways = [
         ("one process, one thread", 1, 1, one_process(1)),
         ("one process, all threads", 1, cores(), one_process(cores())),
         ("two processes", 2, half, executors.local(2)),
     ]
-    rows = []
-    for name, count, threads, executor in ways:
-        with tempfile.TemporaryDirectory() as place, patch.dict(os.environ, XAIUTILS_STUDIES=place):
-            folder = shards.plan(config, chunk=1)
-            todo = shards.pending(folder)
-            found = clocked(lambda: executor(folder, todo))  # noqa: B023
-        row = {"executor": name, "processes": count, "threads": threads, "shards": len(todo)}
-        rows.append({**row, **found})
-        rows[-1]["speedup"] = rows[0]["seconds"] / rows[-1]["seconds"]
-        print(rows[-1], flush=True)
-    return rows
+    found = []
+    for turn in range(rounds):
+        for name, *_, executor in ways:
+            row = {"executor": name, "round": turn, **once(config, executor)}
+            found.append(row)
+            print(row, flush=True)
+    table = pd.DataFrame(found)
+    first = table[table["executor"] == ways[0][0]].set_index("round")["seconds"]
+    table["speedup"] = table["round"].map(first) / table["seconds"]
+    by = table.groupby("executor")
+    middle, low, high = by.median(), by["speedup"].min(), by["speedup"].max()
+    return [
+        {
+            **{"executor": name, "processes": count, "threads": threads, "rounds": rounds},
+            **middle.loc[name, ["shards", "seconds", "others", "speedup"]],
+            **{"speedup_low": low[name], "speedup_high": high[name]},
+        }
+        for name, count, threads, _ in ways
+    ]
+
+
+def once(config: StudyConfig, executor: executors.Executor) -> dict[str, float]:
+    """A study from nothing: shards, seconds, others."""
+    with tempfile.TemporaryDirectory() as place, patch.dict(os.environ, XAIUTILS_STUDIES=place):
+        folder = shards.plan(config, chunk=1)
+        todo = shards.pending(folder)
+        return {"shards": len(todo), **clocked(lambda: executor(folder, todo))}
 
 
 class Clock:
@@ -138,7 +158,7 @@ def overhead() -> dict:
         next(steps)
         clock.seconds = 0.0
         found = clocked(lambda: list(steps))
-    row = {"executor": "sequential, models loaded", "processes": 1, "threads": cores()}
+    row = {"executor": "sequential, models loaded", "processes": 1, "threads": cores(), "rounds": 1}
     share = 1 - clock.seconds / found["seconds"]
     return {**row, "shards": len(todo) - 1, **found, "overhead": share}
 
