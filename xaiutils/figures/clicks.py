@@ -78,7 +78,7 @@ def _saved(ax: Axes, table: pd.DataFrame) -> None:
     places, colours = np.arange(len(part)), [start_colour(start) for start in part["start"]]
     ax.hlines(places, part["saved_low"], part["saved_high"], colors=colours, linewidth=2)
     ax.scatter(part["saved"], places, c=colours, s=34, zorder=3)
-    ax.set_yticks(places, [start_title(start).replace(": ", ":\n") for start in part["start"]])
+    ax.set_yticks(places, [start_title(start) for start in part["start"]])
     ax.set_ylim(len(part) - 0.5, -0.5)
     ax.set(xlabel="clicks saved", xlim=(0, None))
     ax.grid(axis="x", color="#dddddd", linewidth=0.6)
