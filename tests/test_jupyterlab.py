@@ -256,8 +256,19 @@ def moves_the_threshold(page, shots: Path) -> None:
     after = changes(numbers, before)
     assert re.fullmatch(r"Grad-CAM on koala, cut at 0\.\d\d: IoU 0\.\d\d, coverage .*", after)
     playwright.expect(picture).not_to_have_attribute("src", drawn)
-    picture.scroll_into_view_if_needed()
+    into_view(picture)
     page.screenshot(path=shots / "widget_threshold.png")
+
+
+def into_view(locator) -> None:
+    """Scroll to it, again where a widget has drawn it anew meanwhile."""
+    for _ in range(9):
+        try:
+            return locator.scroll_into_view_if_needed()
+        except playwright.Error as error:
+            if "not attached" not in str(error):
+                raise
+    locator.scroll_into_view_if_needed()
 
 
 def moves_a_weight(page, shots: Path) -> None:
@@ -268,7 +279,7 @@ def moves_a_weight(page, shots: Path) -> None:
     handle.press("Home")  # its least
     after = changes(numbers, before)
     assert before.split("by hand")[1] == after.split("by hand")[1]  # the computed one stays
-    page.get_by_alt_text(re.compile("by hand")).scroll_into_view_if_needed()
+    into_view(page.get_by_alt_text(re.compile("by hand")))
     page.screenshot(path=shots / "widget_blend.png")
     page.get_by_role("button", name="computed weights").click()
     hand, computed = re.findall(r"0\.\d\d", changes(numbers, after))
@@ -278,7 +289,7 @@ def moves_a_weight(page, shots: Path) -> None:
 def clicks_on_the_image(page, shots: Path) -> None:
     canvas = page.locator(".xaiutils-click")
     stage, status = canvas.locator(".stage"), canvas.locator(".status")
-    stage.scroll_into_view_if_needed()
+    into_view(stage)
     playwright.expect(status).to_have_text("0 clicks, IoU 0.00")
     frame = stage.bounding_box()
     at = {"x": 0.55 * frame["width"], "y": 0.55 * frame["height"]}  # on the koala
@@ -348,12 +359,12 @@ def test_every_notebook_runs_to_its_end(path, lab, page, shots):
     run_all(page, lab, name)
     page.screenshot(path=shots / f"{path.stem}.png")
     figure = page.locator(".jp-RenderedImage img").first
-    figure.scroll_into_view_if_needed()
+    into_view(figure)
     page.screenshot(path=shots / f"{path.stem}_figure.png")
     assert figure.evaluate("(image) => image.naturalWidth / image.width") >= 1.25  # sharp
     drawn = page.locator('.jp-OutputArea-output img[alt*="Cyan"], .xaiutils-click')
     for k, widget in enumerate(drawn.all()):
-        widget.scroll_into_view_if_needed()
+        into_view(widget)
         page.screenshot(path=shots / f"{path.stem}_widget{k}.png")
     assert page.hosts <= {"127.0.0.1", None, ""}
     assert check_cells(save(page, lab, name)) == ""
