@@ -57,6 +57,13 @@ def interval_over(
     return percentiles(np.concatenate(found) if found else [], level)
 
 
+def estimate_over(
+    n: int, estimate: Callable[[np.ndarray], np.ndarray], resamples: int = 1000
+) -> tuple[float, float, float]:
+    """(value, low, high): any estimate of the n images themselves and its `interval_over` them."""
+    return float(estimate(np.arange(n)[None])[0]), *interval_over(n, estimate, resamples)
+
+
 def draws(n: int, resamples: int = 1000) -> Iterator[np.ndarray]:
     """Seeded draws with replacement of n images: indices in blocks (b, n), `resamples` draws in
     all; none below three images. The draws do not depend on the blocks."""

@@ -84,7 +84,7 @@ def _row(id: str, claim: str, findings: list[Finding]) -> list:
     if not all(finding.n for finding in findings):
         return [id, claim, *numbers, UNTESTED, "the explainer has not been asked yet"]
     verdict, reason = decide(findings, "objects")
-    return [id, claim, *numbers, verdict, "; ".join([reason, *filter(None, [NOTES.get(id)])])]
+    return [id, claim, *numbers, verdict, f"{reason}; {NOTES[id]}" if id in NOTES else reason]
 
 
 def on_composites(id: str) -> list[str]:

@@ -13,7 +13,7 @@ from xaiutils.maps import BAND
 from xaiutils.names import title
 from xaiutils.sections import cost, published, table2
 from xaiutils.sections.cues import singles
-from xaiutils.statistics import interval_over, mean_defined
+from xaiutils.statistics import estimate_over, mean_defined
 from xaiutils.study import Study
 
 
@@ -124,9 +124,8 @@ def disagreement(study: Study) -> list[Finding]:
         return (mean_defined(wide[draws], axis=1) > 0.4).mean(axis=1)
 
     n, pairs = wide.shape
-    share = float(above(np.arange(n)[None])[0])
     quantity = f"share of these {pairs} pairs with a mean above 0.4"
-    return [*found, Finding(quantity, share, *interval_over(n, above), n, at_most=0.1)]
+    return [*found, Finding(quantity, *estimate_over(n, above), n, at_most=0.1)]
 
 
 def printed_cells(study: Study) -> list[Finding]:

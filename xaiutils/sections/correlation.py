@@ -14,7 +14,7 @@ import numpy as np
 import pandas as pd
 
 from xaiutils.metrics.agreement import ranks
-from xaiutils.statistics import interval_over, mean_defined
+from xaiutils.statistics import estimate_over, mean_defined
 
 LEVELS: dict[str, str] = {
     "pooled": "all pairs pooled",
@@ -74,4 +74,4 @@ def reading(
         both = np.isfinite(p) & np.isfinite(q)
         return spearman_rows(*(mean_defined(np.where(both, v, np.nan), axis=1) for v in (p, q)))
 
-    return float(rho(np.arange(len(a))[None])[0]), *interval_over(len(a), rho, resamples)
+    return estimate_over(len(a), rho, resamples)

@@ -5,7 +5,7 @@ from collections.abc import Callable
 import numpy as np
 import pandas as pd
 
-from xaiutils.statistics import interval_over, mean_defined
+from xaiutils.statistics import estimate_over, mean_defined
 
 
 def by_option(table: pd.DataFrame, option: str, value: str, group: str | None = None) -> np.ndarray:
@@ -29,18 +29,13 @@ def mean_range(values: np.ndarray) -> tuple[float, float, float]:
     number of options, so that its interval does not reach zero even where nothing matters: hold it
     against the range of options that are the same.
     """
-    found = ranges(values)
-    return float(found(np.arange(len(values))[None])[0]), *interval_over(len(values), found)
+    return estimate_over(len(values), ranges(values))
 
 
 def range_gap(a: np.ndarray, b: np.ndarray) -> tuple[float, float, float]:
     """(difference, low, high) of two ranges on the same images, bootstrapped together."""
     first, second = ranges(a), ranges(b)
-
-    def gap(draws: np.ndarray) -> np.ndarray:
-        return first(draws) - second(draws)
-
-    return float(gap(np.arange(len(a))[None])[0]), *interval_over(len(a), gap)
+    return estimate_over(len(a), lambda draws: first(draws) - second(draws))
 
 
 def ranges(values: np.ndarray) -> Callable[[np.ndarray], np.ndarray]:
