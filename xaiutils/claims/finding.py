@@ -68,6 +68,11 @@ def mean_finding(quantity: str, values: pd.Series, **claimed: float) -> Finding:
     return Finding(quantity, *mean_interval(values), len(values), **claimed)
 
 
+def rho_finding(quantity: str, row, n: int, **claimed: float) -> Finding:
+    """A rank correlation, from a row with rho, low and high over n images."""
+    return Finding(quantity, row.rho, row.low, row.high, int(n), **claimed)
+
+
 def share_finding(quantity: str, hits: pd.Series, **claimed: float) -> Finding:
     """`mean_finding` of a share, 0 to 1 an image, with the exact interval of Clopper and Pearson:
     near 0 and 1 a bootstrap is too narrow, and without width where all images are alike. For values

@@ -7,7 +7,7 @@ printed beside each number as the claimed range.
 import numpy as np
 import pandas as pd
 
-from xaiutils.claims.finding import Finding, mean_finding, share_finding
+from xaiutils.claims.finding import Finding, mean_finding, rho_finding, share_finding
 from xaiutils.comparison import wide_table
 from xaiutils.maps import BAND
 from xaiutils.names import title
@@ -139,12 +139,10 @@ def printed_cells(study: Study) -> list[Finding]:
     rows = rows[known if known.any() else rows["dataset"] == "Pascal VOC 2012"]
     rows = rows.drop_duplicates("measure")
     return [
-        Finding(
+        rho_finding(
             f"rank correlation with the printed {table2.MEASURES[row.measure]} ({row.dataset}), "
             f"{row.methods} methods",
-            row.rho,
-            row.low,
-            row.high,
+            row,
             row.images,
             at_least=0.5,
         )

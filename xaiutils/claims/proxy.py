@@ -2,7 +2,7 @@
 
 import pandas as pd
 
-from xaiutils.claims.finding import Finding, mean_finding
+from xaiutils.claims.finding import Finding, mean_finding, rho_finding
 from xaiutils.claims.maps import by_image
 from xaiutils.comparison import paired_tests
 from xaiutils.names import title
@@ -184,7 +184,7 @@ def trustworthy(study: Study) -> list[Finding]:
         for level in ("across images", "across explainers"):
             row = rows.loc[level]
             name = f"{quantity}, {LEVELS[level]}"
-            found.append(Finding(name, *row[["rho", "low", "high"]], int(row["n"]), at_least=0))
+            found.append(rho_finding(name, row, row["n"], at_least=0))
     return found
 
 

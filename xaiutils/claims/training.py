@@ -2,7 +2,7 @@
 
 import pandas as pd
 
-from xaiutils.claims.finding import Finding, mean_finding, share_finding
+from xaiutils.claims.finding import Finding, mean_finding, rho_finding, share_finding
 from xaiutils.explainers import EXPLAINERS
 from xaiutils.names import SEGMENTER_TITLES
 from xaiutils.sections.bias import inheritance
@@ -44,11 +44,9 @@ def seed_predicts(study: Study) -> list[Finding]:
         rows = trained_correlations(study.table("trained"))
         finals["trained head"] = rows[rows["of"] == "seed"]
     found = [
-        Finding(
+        rho_finding(
             f"rank correlation of seed and final IoU ({name}), {row.level}",
-            row.rho,
-            row.low,
-            row.high,
+            row,
             row.n,
             at_least=0,
         )
@@ -68,11 +66,9 @@ def bias_amplified(study: Study) -> list[Finding]:
     inherited = inheritance(study.table("bias"))
     inherited = inherited[inherited["level"] == "across images"]
     found = [
-        Finding(
+        rho_finding(
             f"rank correlation of seed and head, share of the {CONTEXT[row.region]}, across images",
-            row.rho,
-            row.low,
-            row.high,
+            row,
             row.n,
             at_least=0,
         )
@@ -111,11 +107,9 @@ def refinement_ranks(study: Study) -> list[Finding]:
     )
     n = table["sample"].nunique()
     return [
-        Finding(
+        rho_finding(
             f"rank correlation across explainers, {SEGMENTER_TITLES.get(row.segmenter)}",
-            row.rho,
-            row.low,
-            row.high,
+            row,
             n,
             at_least=0.5,
         )
