@@ -12,7 +12,7 @@ import section_tables as given
 from test_figures_proxy import CAPTION, Squares, labels, texts
 
 from xaiutils.figures import pitfalls as draw
-from xaiutils.sections import pitfalls, seed_quality
+from xaiutils.sections import pitfalls, seed_quality, thresholds
 
 
 @pytest.fixture(autouse=True)
@@ -101,14 +101,24 @@ def test_rank_chart(seeds, found):
 
 
 def test_heuristics():
-    rules = pitfalls.threshold_rules(given.localisation(), pd.DataFrame())
-    found = pitfalls.choices(given.localisation(), pd.DataFrame(), given.segmentation())
-    figure = draw.heuristics(rules, found, CAPTION)
+    cues = ("gradcam", "scorecam", "ig", "lime")
+    curve = pd.DataFrame(
+        [(s, c, level, 0.3 + level) for s in given.SAMPLES for c in cues for level in (0, 0.5)],
+        columns=["sample", "cue", "level", "iou"],
+    )
+    tables = given.localisation(), curve, pd.Series(0.5, cues)
+    rules = thresholds.threshold_rules(*tables)
+    found = pitfalls.choices(thresholds.by_rule(*tables), given.segmentation())
+    figure = draw.heuristics(rules, found, 0.3, CAPTION)
     left, right = figure.axes
     assert labels(left) == ["Grad-CAM", "Score-CAM", "Integrated Gradients", "LIME"]
+    points = [tuple(offset) for c in left.collections for offset in c.get_offsets()]
+    tuned = [round(y, 2) for x, y in points if x == pytest.approx(0.8)]
+    assert tuned == [0.27, 1.27, 2.27, 3.27, 0.09, 1.09, 2.09, 3.09]  # fixed 0.5, tuned to 0.5
+    assert any(line.get_linestyle() == "--" and line.get_xdata()[0] == 0.3 for line in left.lines)
     widths = [bar.get_width() for bar in right.patches]
-    assert widths == sorted(widths, reverse=True) and widths[0] == pytest.approx(0.42)
-    assert "The explainer (SAM mask) moves the mean IoU by 0.42" in texts(figure)
+    assert widths == sorted(widths, reverse=True) and widths[0] == pytest.approx(0.4625)
+    assert "The threshold rule (thresholded map) moves the mean IoU by 0.46" in texts(figure)
 
 
 def test_size_against_iou():

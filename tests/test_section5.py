@@ -6,7 +6,10 @@ import pytest
 import section_tables as given
 
 from xaiutils.metrics.localisation import coverage, iou, spill
-from xaiutils.sections import picks, pitfalls, seed_quality
+from xaiutils.sections import picks, pitfalls, seed_quality, thresholds
+
+NO_LEVELS = pd.Series(dtype=float)
+CURVES = pd.DataFrame(columns=["sample", "cue", "level", "iou"])
 
 
 @pytest.fixture(scope="module")
@@ -114,30 +117,15 @@ def test_ranking(seeds, found):
     assert "first Grad-CAM, last LIME" in said
 
 
-def test_threshold_rules_and_choices():
-    levels = pd.DataFrame(
-        [
-            (s, c, level, 2 / 3 if level == 0.5 else 0.1)
-            for s in given.SAMPLES
-            for c in (*given.EXPLAINERS, "fused-mean")
-            for level in (0.25, 0.5)
-        ],
-        columns=["sample", "cue", "level", "iou"],
-    )
-    fixed = pitfalls.fixed_threshold(levels)
-    assert len(fixed) == 6 * 4 and (fixed["value"] == 2 / 3).all()
-    rules = pitfalls.threshold_rules(given.localisation(), fixed)
-    mean = rules.set_index(["rule", "cue"])["mean"]
-    assert mean["Otsu", "ig"] == pytest.approx(0.1) and mean["oracle", "ig"] == pytest.approx(0.25)
-    assert mean["fixed 0.5", "gradcam"] == pytest.approx(2 / 3)
-    bare = pitfalls.threshold_rules(given.localisation(), fixed.head(0))
-    assert set(bare["rule"]) == {"Otsu", "oracle"}
-    given_tables = given.localisation(), fixed.head(0), given.segmentation()
-    found = pitfalls.choices(*given_tables).set_index("choice")
+def test_choices():
+    rules = thresholds.by_rule(given.localisation(), CURVES.head(0), NO_LEVELS)
+    assert list(rules) == ["Otsu", "oracle"]
+    found = pitfalls.choices(rules, given.segmentation()).set_index("choice")
     assert found["range"]["explainer (SAM mask)"] == pytest.approx(0.42)
     assert found["range"]["prompting (SAM mask)"] == pytest.approx(0.2)
     assert found["best"]["explainer (thresholded map)"] == "Grad-CAM"
     assert "threshold rule (thresholded map)" not in found.index  # one rule is no choice
+    bare = thresholds.threshold_rules(given.localisation(), CURVES.head(0), NO_LEVELS)
     said = pitfalls.choices_sentence(found.reset_index(), bare)
     assert said.startswith("- explainer (SAM mask): **0.42 [0.42, 0.42]** IoU between the best (G")
     assert "would add **0.15** to Otsu's mean IoU of 0.34" in said

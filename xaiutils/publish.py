@@ -4,36 +4,25 @@ import json
 import shutil
 from pathlib import Path
 
-import numpy as np
 import pandas as pd
 
 from xaiutils.claims import write_ledger
 from xaiutils.errors import InputError
 from xaiutils.run import summarise
+from xaiutils.sections.thresholds import at_levels, training_images, tuned_levels
 from xaiutils.statistics import summary
 from xaiutils.store import write_text
-from xaiutils.study import Study, open_study, studies_dir
+from xaiutils.study import Study, open_study
 
 KEYS = ["cue", "prompting", "segmenter", "metric"]
-
-
-def tuned_thresholds(train: pd.DataFrame) -> pd.Series:
-    """The level of each cue's map with the best mean IoU on the training images, by cue."""
-    means = train.groupby(["cue", "level"], sort=False)["iou"].mean().unstack("level")
-    return means.dropna(how="all").idxmax(axis=1)
-
-
-def at_tuned(thresholds: pd.DataFrame, levels: pd.Series) -> pd.DataFrame:
-    """IoU at the levels chosen elsewhere: sample, cue, level, iou."""
-    wanted = thresholds["cue"].map(levels)
-    return thresholds[np.isclose(thresholds["level"], wanted)].reset_index(drop=True)
 
 
 def full_summary(study: Study) -> pd.DataFrame:
     """Every mean of the study with its interval: columns `KEYS`, n, undefined, mean, low, high.
 
-    Beside the grid of the study: the maps at a threshold that was tuned on the training images
-    (prompting "tuned", where the companion study is here), and what the analysis "strategies" adds.
+    Beside the grid of the study: the maps at a level that was tuned on training images (prompting
+    "tuned" where they are the study's own companion's, "tuned elsewhere" where they are borrowed,
+    `sections.thresholds.training_images`), and what the analysis "strategies" adds.
     """
     names = ("segmentation", "localisation")
     tables = {name: study.table(name) for name in names}
@@ -41,10 +30,12 @@ def full_summary(study: Study) -> pd.DataFrame:
         more = study.table("strategies")
         tables["segmentation"] = pd.concat([tables["segmentation"], more], ignore_index=True)
     parts = [summarise(tables)]
-    if (studies_dir() / f"{study.name}-train").is_dir():
-        levels = tuned_thresholds(study.companion.table("thresholds"))
-        found = at_tuned(study.table("thresholds"), levels)
-        found = found.assign(prompting="tuned", segmenter="threshold", metric="iou")
+    train = training_images(study)
+    if train is not None:
+        found = at_levels(study.table("thresholds"), tuned_levels(train.table("thresholds")))
+        own = train.name == f"{study.name}-train"
+        found = found.assign(prompting="tuned" if own else "tuned elsewhere")
+        found = found.assign(segmenter="threshold", metric="iou")
         parts.append(summary(found, KEYS, "iou"))
     return pd.concat(parts, ignore_index=True)
 

@@ -31,7 +31,7 @@ REFINER_COLOURS = {
     "random_walker": "#ccbb44",
     LABEL_FREE: "#555555",
 }
-RULES = {"fixed 0.5": "X", "Otsu": "o", "oracle": "*"}
+RULES = {"fixed 0.5": "X", "tuned": "D", "Otsu": "o", "oracle": "*"}
 
 
 # Figure 4 ---------------------------------------------------------------------------------------
@@ -266,23 +266,26 @@ def _on(colour: str) -> str:
 # Heuristics -------------------------------------------------------------------------------------
 
 
-def heuristics(rules: pd.DataFrame, found: pd.DataFrame, text: str) -> Figure:
-    """Left: IoU of the maps under three threshold rules. Right: how far each choice moves the IoU.
+def heuristics(rules: pd.DataFrame, found: pd.DataFrame, whole: float, text: str) -> Figure:
+    """Left: IoU of the maps under each threshold rule. Right: how far each choice moves the IoU.
 
-    `rules` is `sections.pitfalls.threshold_rules`, `found` its `choices`.
+    `rules` is `sections.thresholds.threshold_rules`, `found` `sections.pitfalls.choices`, `whole`
+    the mean IoU of the whole image as a mask.
     """
     cues = in_order(rules["cue"].unique())
     with style():
-        figure, (left, right) = panels(2, 1.2 + 0.3 * len(cues), width_ratios=[1, 0.8])
-        for rule, offset in zip(RULES, (0.2, 0, -0.2)):
+        figure, (left, right) = panels(2, 1.2 + 0.34 * len(cues), width_ratios=[1, 0.8])
+        left.axvline(whole, color="#777777", linestyle="--", linewidth=1, zorder=1)
+        for rule, offset in zip(RULES, (0.27, 0.09, -0.09, -0.27)):
             part = rules[rules["rule"] == rule].set_index("cue").reindex(cues)
             y = np.arange(len(cues)) + offset
             colours = [COLOURS.get(cue, "#333333") for cue in cues]
             left.hlines(y, part["low"], part["high"], colors=colours, linewidth=1.3)
             left.scatter(part["mean"], y, c=colours, marker=RULES[rule], zorder=3,
-                         s=60 if rule == "oracle" else 26)  # fmt: skip
+                         s=60 if rule == "oracle" else 22)  # fmt: skip
         rows(left, cues)
-        left.set(xlabel="IoU of the thresholded map", xlim=(-0.02, 1))
+        most = rules[["mean", "high"]].max().max()
+        left.set(xlabel="IoU of the thresholded map", xlim=(-0.02, min(1, most + 0.05)))
         right.barh(range(len(found)), found["range"], color="#aab4be", height=0.6)
         right.hlines(range(len(found)), found["low"], found["high"], color="#333333", lw=1.2)
         for i, row in found.iterrows():
@@ -302,6 +305,7 @@ def heuristics(rules: pd.DataFrame, found: pd.DataFrame, text: str) -> Figure:
             for rule in RULES
             if rule in set(rules["rule"])
         ]
+        handles.append(Line2D([], [], color="#777777", ls="--", label="the whole image as a mask"))
         below(figure, "Left: mean and 95 % interval; the oracle takes each image's best threshold, "
               "so it has seen the answer. Right: each choice by itself, the others at their "
               f"defaults, with the interval of the range. {text}", handles)  # fmt: skip

@@ -3,17 +3,16 @@
 Pure functions of a study's tidy tables.
 """
 
-import numpy as np
 import pandas as pd
 
-from xaiutils.names import SEGMENTER_TITLES, in_order, title
+from xaiutils.names import SEGMENTER_TITLES, title
 from xaiutils.sections.correlation import correlations
 from xaiutils.sections.cues import only, prompted, proxy_segmenter
 from xaiutils.sections.promptings import explainers_prompted, prompting_name
 from xaiutils.sections.ranges import by_option, mean_range
 from xaiutils.sections.seed_quality import refined
 from xaiutils.sections.words import estimate, number, percent, rho_text
-from xaiutils.statistics import mean_interval, summary
+from xaiutils.statistics import mean_interval
 
 # Figure 4: do the refined masks agree?
 
@@ -63,50 +62,16 @@ def disagreement(masks: pd.DataFrame, cues: list[str]) -> pd.Series:
 # Over-reliance on heuristics
 
 
-def fixed_threshold(thresholds: pd.DataFrame, level: float = 0.5) -> pd.DataFrame:
-    """IoU of every explainer's map thresholded at a fixed level of [0, 1]: sample, cue, value.
-
-    `thresholds` is the study's table of that name; NaN for a flat map.
-    """
-    part = only(thresholds[np.isclose(thresholds["level"], level)], ["explainer"])
-    return part.rename(columns={"iou": "value"})[["sample", "cue", "value"]]
-
-
-def by_rule(localisation: pd.DataFrame, fixed: pd.DataFrame) -> dict[str, pd.DataFrame]:
-    """IoU of the explainers' maps under each threshold rule: tables sample, cue, value.
-
-    Rules: "fixed 0.5" (where `fixed_threshold` found maps), "Otsu", and "oracle", the best
-    threshold for each image, which has seen the answer.
-    """
-    part = only(localisation, ["explainer"])
-    known = {"Otsu": "iou", "oracle": "iou_oracle"}
-    tables = {rule: part[part["metric"] == metric] for rule, metric in known.items()}
-    return ({"fixed 0.5": fixed} if len(fixed) else {}) | tables
-
-
-def threshold_rules(localisation: pd.DataFrame, fixed: pd.DataFrame) -> pd.DataFrame:
-    """The means of `by_rule`: rule, cue, n, undefined, mean, low, high."""
-    tables = by_rule(localisation, fixed)
-    rows = [summary(table, "cue").assign(rule=rule) for rule, table in tables.items()]
-    joined = pd.concat(rows, ignore_index=True)
-    order = {cue: i for i, cue in enumerate(in_order(joined["cue"].unique()))}
-    joined = joined.sort_values("cue", key=lambda x: x.map(order), kind="stable")
-    return joined[["rule", "cue", "n", "undefined", "mean", "low", "high"]].reset_index(drop=True)
-
-
-def choices(
-    localisation: pd.DataFrame, fixed: pd.DataFrame, segmentation: pd.DataFrame
-) -> pd.DataFrame:
+def choices(rules: dict[str, pd.DataFrame], segmentation: pd.DataFrame) -> pd.DataFrame:
     """How far each choice moves the mean IoU: choice, options, best, worst, range (best - worst),
     low, high; largest first.
 
-    Explainer, threshold rule (without the oracle), prompting and refinement, each with the others
-    at their defaults (Otsu, main prompting, SAM) and averaged over what is not chosen. Intervals
-    as of `ranges.mean_range`.
+    `rules` is `thresholds.by_rule`. Explainer, threshold rule (without the oracle), prompting and
+    refinement, each with the others at their defaults (Otsu, main prompting, SAM) and averaged over
+    what is not chosen. Intervals as of `ranges.mean_range`.
     """
-    rules = by_rule(localisation, fixed)
-    del rules["oracle"]
-    named = [table.assign(option=rule, iou=table["value"]) for rule, table in rules.items()]
+    blind = {rule: table for rule, table in rules.items() if rule != "oracle"}
+    named = [table.assign(option=rule, iou=table["value"]) for rule, table in blind.items()]
     growers = only(refined(segmentation), ["explainer"])
     cues = only(prompted(segmentation), ["explainer"])
     ways = explainers_prompted(segmentation)
