@@ -1,6 +1,7 @@
 import csv
 import hashlib
 import os
+import shutil
 import time
 from pathlib import Path
 
@@ -9,7 +10,8 @@ import pytest
 from PIL import Image
 
 from xaiutils.datasets import DATASETS, SAMPLE_ROOT, load_dataset
-from xaiutils.datasets.base import read_csv
+from xaiutils.datasets.base import Entry, assemble, read_csv, read_lines, skipping
+from xaiutils.datasets.check import check_dataset
 from xaiutils.errors import InputError
 
 RGB = np.random.default_rng(0).integers(0, 256, (20, 30, 3), dtype=np.uint8)
@@ -148,6 +150,41 @@ def test_two_masks_of_one_image_are_refused(folder):
     save(folder / "masks" / "a.bmp", 255 * OBJECT.astype(np.uint8))
     with pytest.raises(InputError, match=r"a\.bmp and .*a\.png: two masks"):
         load_dataset("folder", root=folder).load("a")
+
+
+def test_a_mask_without_an_image_is_counted(folder):
+    save(folder / "masks" / "lone.png", OBJECT)
+    assert load_dataset("folder", folder).skipped == {"no image of this mask": ("lone",)}
+
+
+def test_masks_that_are_a_file_are_not_no_masks(folder):
+    shutil.rmtree(folder / "masks")
+    (folder / "masks").write_text("")
+    with pytest.raises(InputError, match="masks: is a file"):
+        load_dataset("folder", folder).load("a")
+
+
+@pytest.mark.parametrize("twin", ["a.jpg", "A.png"])
+def test_check_names_what_a_load_would_leave_out(folder, twin):
+    save(folder / "images" / twin, RGB)
+    (problem, *rest) = check_dataset("folder", folder)
+    assert "have the same name" in problem and rest == [
+        f"{folder}/masks/a.png: a mask without an image"
+    ]
+    for file in (*(folder / "images").iterdir(), *(folder / "masks").iterdir()):
+        file.unlink()
+    assert check_dataset("folder", folder)[0].startswith(f"{folder / 'images'}: no images")
+
+
+def test_two_entries_of_one_name_are_refused(tmp_path):
+    pair = [Entry("a", tmp_path / name, None, ("x",), ("x",)) for name in ("a.jpg", "a.png")]
+    with pytest.raises(InputError, match=r"'d': .*a\.jpg and .*a\.png are both 'a'"):
+        assemble("d", pair, None, ("x",), "given", "voc2012", skipping())
+
+
+def test_lists_may_begin_with_a_byte_order_mark(tmp_path):
+    (tmp_path / "val.txt").write_bytes("a\r\nb\r\n".encode("utf-8-sig"))
+    assert read_lines(tmp_path / "val.txt") == ["a", "b"]
 
 
 def test_roots_that_cannot_be_used(tmp_path):

@@ -103,6 +103,7 @@ def test_segmentations_are_another_download(tree):
         ("classes.txt", "1 001.Dodo\n14 x\n149 y\n", r"classes\.txt: '001\.Dodo' is no class"),
         ("images.txt", "1 ../../secret.jpg\n", r"images\.txt: '\.\./\.\./secret\.jpg' is not"),
         ("images.txt", "1\n", r"images\.txt: '1' is not '<id> <value>'"),
+        ("images.txt", "1 a/b.jpg\n1 a/c.jpg\n", r"images\.txt: the id 1 stands there more than"),
         ("image_class_labels.txt", "1 1\n", "image 2 .* lacks a class or a split"),
         ("train_test_split.txt", "1 2\n", "image 1 .* lacks a class or a split"),
     ],

@@ -123,7 +123,27 @@ def with_point(content: dict, x: float) -> dict:
     [
         (lambda c: "{", r"not a COCO annotation file"),
         (lambda c: "[]", r"not a COCO annotation file"),
-        (lambda c: c | {"annotations": [{"image_id": 9}]}, "not a COCO annotation file"),
+        (lambda c: c | {"annotations": [{"image_id": 3}]}, "not a COCO annotation file"),
+        (
+            lambda c: c | {"annotations": [{"image_id": 9, "category_id": 1}]},
+            "an annotation names image_id 9, category_id 1, of which",
+        ),
+        (
+            lambda c: c | {"images": [c["images"][0], c["images"][0]]},
+            "image id [0-9]+ stands there more than once",
+        ),
+        (
+            lambda c: c | {"images": [c["images"][0], c["images"][0] | {"id": 99}]},
+            r"file_name \S+\.jpg stands there more than once",
+        ),
+        (
+            lambda c: c | {"images": [c["images"][0], c["images"][1] | {"file_name": "a" * 300}]},
+            "'a+' is no image name",
+        ),
+        (
+            lambda c: c | {"annotations": [c["annotations"][0] | {"segmentation": None}]},
+            "a segmentation is None, not polygons",
+        ),
         (lambda c: c | {"categories": [{"id": 1, "name": "whales"}]}, "'whales' is no class"),
         (
             lambda c: (

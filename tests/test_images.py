@@ -238,6 +238,26 @@ def test_masks_that_would_be_misread_are_refused(tmp_path):
         read_mask(save(tmp_path / "nan.tif", np.full((20, 30), np.nan, np.float32)))
 
 
+@pytest.mark.parametrize("values", [(0, 12, 255), (0, 2, 200), (0, 1, 15, 255), (0, 1, 65535)])
+def test_grey_class_indices_with_void_are_refused(tmp_path, values):
+    grey = np.zeros((20, 30), np.uint16 if max(values) > 255 else np.uint8)
+    for row, value in enumerate(values):
+        grey[row] = value
+    with pytest.raises(InputError, match=r"indices\.png: grey class indices"):
+        read_mask(save(tmp_path / "indices.png", grey))
+
+
+@pytest.mark.parametrize(
+    "values", [(0, 255), (3, 255), (0, 51, 102, 153, 204, 255), (0, 4, 250, 255), (0, 9, 90, 255)]
+)
+def test_masks_with_grey_borders_or_noise_are_read(tmp_path, values):
+    grey = np.zeros((20, 30), np.uint8)
+    grey[:] = values[0]
+    for row, value in enumerate(values):
+        grey[row] = value
+    np.testing.assert_array_equal(read_mask(save(tmp_path / "mask.png", grey))[0], grey > 127)
+
+
 @pytest.mark.parametrize(
     "name, values, reason",
     [

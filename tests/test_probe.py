@@ -22,6 +22,7 @@ from xaiutils.errors import InputError
 from xaiutils.explainers import EXPLAINERS, Query, make_explainer
 from xaiutils.probe import (
     C,
+    _digest_of,
     features,
     find_probe,
     label_matrix,
@@ -266,7 +267,9 @@ def test_a_probe_comes_back_as_it_was(random_probe, tmp_path):
         ({"schema": 99}, r"probe\.json: has schema 99"),
         ({"kind": "study"}, r"probe\.json: does not describe a probe"),
         ({"sha256": "0" * 64}, r"probe\.npz: does not have the SHA-256 that probe\.json states"),
-        ({"classes": ["a", "b"]}, r"probe\.npz: must hold float32 weights \(2, D\)"),
+        ({"classes": ["b", "a", "c"]}, r"probe\.json: was changed"),
+        ({"skipped": {"d": "x"}}, r"probe\.json: was changed"),
+        ({"digest": None}, r"probe\.json: was changed"),
         ({"classes": "abc"}, r"probe\.json: lacks classes"),
         ({"trained_on": None}, r"probe\.json: lacks trained_on"),
     ],
@@ -312,6 +315,7 @@ def test_a_file_that_needs_pickle_is_not_opened(random_probe, tmp_path):
     np.savez(file, meta=np.array([object()]), weights=np.array([object()]))
     stored = json.loads(path.read_text())
     stored["sha256"] = hashlib.sha256(file.read_bytes()).hexdigest()
+    stored["digest"] = _digest_of(stored)
     path.write_text(json.dumps(stored))
     with pytest.raises(InputError, match=r"probe\.npz: does not hold the arrays of a probe"):
         load_probe(path)
@@ -325,6 +329,16 @@ def test_a_stored_probe_is_used_until_its_training_set_changes(dataset, tmp_path
     second = find_probe(path, "toy", small_net, fewer)
     assert second.trained_on["images"] == 11 and second.digest != first.digest
     assert load_probe(path).digest == second.digest
+
+
+def test_a_probe_is_trained_again_when_its_images_change_under_the_same_names(tree, tmp_path):
+    train = load_dataset("voc2012", tree, "val", logit="probe").train
+    first = find_probe(tmp_path / "probe.json", "toy", small_net, train)
+    image = train.files[train.ids[0]]
+    Image.fromarray(255 - np.array(Image.open(image))).save(image)
+    again = find_probe(tmp_path / "probe.json", "toy", small_net, train)
+    assert again.digest != first.digest
+    assert again.digest == find_probe(tmp_path / "fresh.json", "toy", small_net, train).digest
 
 
 # --- data sets and studies

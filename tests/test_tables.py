@@ -60,6 +60,19 @@ def test_table1_adds_the_studys_own_data_set(samples):
     assert "1,449" in table.loc["Pascal VOC 2012", "remark"]
 
 
+def test_table1_counts_classes_and_images_not_samples_and_their_labels(samples):
+    united = samples.assign(label=["cat, dog", "cat"])
+    row = published.table1(united, "voc2012").set_index("data set").loc["Pascal VOC 2012"]
+    assert (row["classes here"], row["images here"]) == (2, 2)
+    classes = samples.assign(sample=["a-cat", "a-sea-floor"], label=["cat", "sea floor"])
+    row = published.table1(classes, "usis10k").set_index("data set").loc["USIS10K"]
+    assert (row["classes here"], row["images here"]) == (2, 1)
+    own = published.table1(united, "folder").set_index("data set").loc["folder"]  # its own label
+    assert (own["classes here"], own["images here"]) == (2, 2)
+    whole = published.table1(samples, "kvasir-seg").set_index("data set")
+    assert len(whole) == 4 and whole.loc["Sessile-Kvasir-SEG", "images here"] == 2
+
+
 def test_table1_fills_the_row_of_a_printed_data_set(samples):
     table = published.table1(samples, "voc2012").set_index("data set")
     assert len(table) == 4
@@ -224,7 +237,11 @@ def test_the_explained_class_is_counted_against_the_objects():
     assert "On 1 of 3 samples it names an object that the mask holds, on 1 more a related" in said
     assert "on the other 1 it is something else" in said
     assert target_sentence(samples.iloc[:2], config).endswith("(an ox for a cow).")
-    for logit, text in (("given", "data set names"), ("mapped", "likeliest"), ("probe", "probe")):
+    for logit, text in (("mapped", "likeliest"), ("probe", "probe")):
         assert text in target_sentence(samples, replace(config, logit=logit))
+    # VOC gives no ImageNet class: "given" is the top-1; the bundle gives one for every image
+    assert target_sentence(samples, replace(config, logit="given")) == said
+    for data, text in (("sample", "data set names"), ("folder", "labels.csv names")):
+        assert text in target_sentence(samples, replace(config, dataset=data, logit="given"))
     polyps = replace(config, dataset="kvasir-seg", reading="class")
     assert target_sentence(samples, polyps).endswith("whatever the masks hold.")

@@ -152,6 +152,17 @@ def studies_dir() -> Path:
     return Path(given) if given else Path(__file__).resolve().parents[1] / "data" / "studies"
 
 
+def explained(config: StudyConfig) -> str:
+    """Which class the study explains: its logit, but for "given" what its data set does give:
+    "given" a class for every image, "listed" for those that a folder's labels.csv lists, or none,
+    so that it is the top-1 class, "predicted"."""
+    if config.logit != "given":
+        return config.logit
+    return {"sample": "given", "cutouts": "given", "folder": "listed"}.get(
+        config.dataset, "predicted"
+    )
+
+
 def dataset_of(config: StudyConfig) -> Dataset:
     """The data set as the study asks for it."""
     return load_dataset(

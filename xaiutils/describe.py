@@ -10,9 +10,6 @@ from typing import TYPE_CHECKING
 if TYPE_CHECKING:  # the command line asks this module for its options: pandas can wait
     import pandas as pd
 
-# The printed "Sessile-Kvasir-SEG, 1,000 images" has the count of Kvasir-SEG.
-ALSO_PRINTED_AS = {"kvasir-seg": "Sessile-Kvasir-SEG"}
-
 
 def beside_published(name: str, root: str | Path | None) -> "pd.DataFrame":
     """Rows "on disk", "official release" and "printed": data set, domain, classes, images, remark.
@@ -24,7 +21,7 @@ def beside_published(name: str, root: str | Path | None) -> "pd.DataFrame":
 
     from xaiutils.datasets.check import describe_dataset
     from xaiutils.datasets.facts import FACTS
-    from xaiutils.sections.published import PRINTED_AS, REMARKS, published
+    from xaiutils.sections.published import ALSO_PRINTED_AS, PRINTED_AS, REMARKS, published
 
     here = describe_dataset(name, root)
     facts = FACTS[name]

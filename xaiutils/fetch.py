@@ -123,15 +123,22 @@ def fetch_dataset(name: str, target: str | Path, say: Callable[[str], None] = pr
     try:
         target.mkdir(parents=True, exist_ok=True)
         for archive in ARCHIVES[name]:
-            if (target / archive.makes).exists():
+            if (target / archive.makes / archive.marker).exists():
                 say(f"{target / archive.makes}: there already; not touched")
                 continue
+            refuse_other(target / archive.makes, archive.marker)
             path = _obtain(archive, target, facts.page, say)
             unpack(path, target, archive.makes, archive.marker)
             say(f"{target / archive.makes}: unpacked; {path} may be deleted")
     except OSError as error:
         raise InputError(f"{target}: cannot be written or read ({error})") from error
     return target
+
+
+def refuse_other(folder: Path, marker: str) -> None:
+    """InputError for a folder in the way that holds something else; an empty one is filled."""
+    if folder.exists() and (not folder.is_dir() or any(folder.iterdir())):
+        raise InputError(f"{folder}: is there but lacks {marker}; move it away and fetch again")
 
 
 def unpack(path: Path, target: Path, makes: str, marker: str, limit: int | None = None) -> Path:
@@ -167,8 +174,16 @@ def unpack(path: Path, target: Path, makes: str, marker: str, limit: int | None 
 
 def _is_damage(error: Exception) -> bool:
     """Whether the archive is to blame, and not the disk: a place before its beginning is asked for,
-    or the decompressor complains, which gives an OSError no number."""
-    return isinstance(error, _DAMAGED) or error.errno in (None, errno.EINVAL)
+    its names cannot be or collide, or the decompressor complains, which gives an OSError no
+    number."""
+    return isinstance(error, _DAMAGED) or error.errno in (
+        None,
+        errno.EINVAL,
+        errno.ENAMETOOLONG,
+        errno.EEXIST,
+        errno.ENOTDIR,
+        errno.EISDIR,
+    )
 
 
 def _obtain(archive: Archive, target: Path, page: str, say: Callable[[str], None]) -> Path:

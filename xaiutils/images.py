@@ -16,6 +16,7 @@ LOSSY = ("JPEG", "MPO", "WEBP")
 # with JPEG.
 FORMATS = ("JPEG", "PNG", "TIFF", "WEBP", "BMP", "GIF")
 NOISE = 16  # of 255: what JPEG adds to a grey value or takes from it
+FEW = 20  # the highest grey value that may be a class index, as VOC's
 # What Pillow's readers raise on damaged files (its UnidentifiedImageError is an OSError).
 _DAMAGED = (OSError, SyntaxError, ValueError, EOFError, TypeError, LookupError, struct.error)
 _BOMBS = (Image.DecompressionBombError, Image.DecompressionBombWarning)
@@ -74,7 +75,20 @@ def read_mask(path: str | Path) -> tuple[np.ndarray, np.ndarray]:
             f"{path}: the largest grey value is {top}, so it is neither a 0/1 nor a 0/255 "
             "mask; save the object as white on black"
         )
+    if scale > 1 and not lossy and _indices(grey, mask):
+        raise InputError(
+            f"{path}: grey class indices with one high value (void?), which would be read as the "
+            "object; save the object as white on black, or the indices with a palette"
+        )
     return mask, np.zeros_like(mask)
+
+
+def _indices(grey: np.ndarray, mask: np.ndarray) -> bool:
+    """Whether what is no object has several values, all at most `FEW`, and the object a single one:
+    class indices with void. Antialiased masks and copies of JPEGs hold more values."""
+    low, high = grey[~mask], grey[mask]
+    several = low.size and low.min() < low.max() <= FEW
+    return bool(several and high.size and np.ptp(high) == 0)
 
 
 def read_indices(path: str | Path) -> np.ndarray:

@@ -32,6 +32,14 @@ ORDER: tuple[str, ...] = tuple(_CUES)
 TITLES: dict[str, str] = {cue: title for cue, (title, _) in _CUES.items()}
 COLOURS: dict[str, str] = {cue: colour for cue, (_, colour) in _CUES.items()}
 
+# what `config.explained` says, as captions have it
+EXPLAINED = {
+    "given": "given class",
+    "listed": "class of labels.csv or else top-1",
+    "predicted": "top-1 class",
+    "mapped": "mapped class",
+    "probe": "probe's class",
+}
 SEGMENTER_TITLES = {
     "embedded_sam": "embedded SAM",
     "sam2": "SAM2",

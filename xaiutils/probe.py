@@ -165,9 +165,18 @@ def train_on(classifier: FrozenClassifier, dataset: Dataset, c: float = C) -> Pr
 
 
 def _made_from(classifier: str, dataset: Dataset, c: float) -> dict[str, object]:
+    """What decides the probe, but for the classifier's weights: names, labels, bytes of images."""
     labels = digest(list(dataset.ids), label_matrix(dataset), list(dataset.classes))
     parts = {"dataset": dataset.name, "labels": labels, "classifier": classifier, "C": c}
-    return parts | {"features": FEATURES}
+    return parts | {"features": FEATURES, "image_files": _digest_of_files(dataset)}
+
+
+def _digest_of_files(dataset: Dataset) -> str:
+    sha = hashlib.sha256()
+    for id in dataset.ids:
+        if id in dataset.files:
+            sha.update(hashlib.sha256(_read(dataset.files[id])).digest())
+    return sha.hexdigest()
 
 
 def find_probe(
@@ -204,6 +213,7 @@ def save_probe(probe: Probe, path: str | Path) -> None:
         "skipped": dict(probe.skipped),
         "trained_on": dict(probe.trained_on),
     }
+    stored["digest"] = _digest_of(stored)
     write_text(path, json.dumps(stored, indent=2) + "\n")
 
 
@@ -218,6 +228,8 @@ def load_probe(path: str | Path) -> Probe:
     file = path.with_suffix(".npz")
     if hashlib.sha256(_read(file)).hexdigest() != stored["sha256"]:
         raise _unusable(file, f"does not have the SHA-256 that {path.name} states")
+    if _digest_of(stored) != stored.get("digest"):
+        raise _unusable(path, "was changed: it does not have the digest that it states")
     found = read_unit(file)
     if found is None:
         raise _unusable(file, "does not hold the arrays of a probe")
@@ -225,6 +237,11 @@ def load_probe(path: str | Path) -> Probe:
     _check_arrays(file, found[1], len(classes))
     arrays = found[1]["weights"], found[1]["bias"]
     return Probe(*arrays, classes, stored["skipped"], stored["trained_on"])
+
+
+def _digest_of(stored: dict) -> str:
+    """Of all that the JSON says but its digest: the names of the logits above all."""
+    return digest(json.dumps({k: v for k, v in stored.items() if k != "digest"}, sort_keys=True))
 
 
 def _read(path: Path) -> bytes:

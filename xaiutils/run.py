@@ -132,6 +132,8 @@ class Run:
         """The rows of every table for some samples, and the unit files of each sample."""
         rows: dict[str, list[dict]] = {table: [] for table in TABLES}
         index: dict[str, dict] = {}
+        if "sam2" in self.config.segmenters:  # a wrong checkpoint ends a run before its hours
+            _ = self.checkpoint, self.segmenters
         for id in ids:
             for table, found in self.one(id, index, bar):
                 rows[table] += [{"sample": id, **row} for row in found]

@@ -27,6 +27,7 @@ from xaiutils.config import (
     TABLES,
     StudyConfig,
     dataset_of,
+    explained,
     segmenter_of,
     stream,
     studies_dir,
@@ -35,7 +36,7 @@ from xaiutils.datasets import Dataset, Sample
 from xaiutils.errors import InputError, UnusableFile
 from xaiutils.evaluation import to_image
 from xaiutils.explainers import EXPLAINERS, saliency
-from xaiutils.names import CLASSIFIER_TITLES, SEGMENTER_TITLES, in_order, sam2_title
+from xaiutils.names import CLASSIFIER_TITLES, EXPLAINED, SEGMENTER_TITLES, in_order, sam2_title
 from xaiutils.segmenters import Segmenter
 from xaiutils.store import other_version, read_json, read_unit, read_whole, stated, unpack
 
@@ -193,12 +194,14 @@ class Study:
         return unit
 
     def caption(self) -> str:
-        """n, data set, classifier, settings and segmenter, for captions."""
+        """n, data set, classifier, explained class, settings and segmenters, for captions."""
         config = self.config
         several = config.reading == "class" and config.dataset in ("voc2012", "usis10k")
         each = "samples (image and class)" if several else "images"
         data = (
-            "bundled photographs" if config.dataset == "sample" else f"{each} of {config.dataset}"
+            "bundled photographs"
+            if config.dataset == "sample"
+            else " ".join([each, "of", config.dataset, *([config.split] if config.split else [])])
         )
         titles = {"sam2": sam2_title(config.sam2_model, config.sam2_postprocessing)}
         sams = [name for name in config.segmenters if "sam" in name]
@@ -207,6 +210,7 @@ class Study:
             [
                 f"n = {len(self.sample_ids)} {data}",
                 CLASSIFIER_TITLES[config.classifier],
+                f"{EXPLAINED[explained(config)]} explained",
                 f"{config.preset} preset",
                 *names,
                 f"seed {config.seed}",

@@ -14,6 +14,7 @@ from xaiutils.images import read_image
 
 SUFFIXES = (".jpg", ".jpeg", ".png", ".tif", ".tiff", ".webp", ".bmp", ".gif")
 READINGS = ("class", "binary")
+LONGEST = 200  # bytes of a name: file systems allow 255, of which suffixes need some
 RESERVED = "index.json"  # beside the folders of the samples (`run.finish`)
 LOGITS = ("given", "predicted", "mapped", "probe")
 
@@ -49,6 +50,7 @@ class Dataset:
     ids by reason. classes: the data set's class names in their official order. labels: the classes
     in the image of each id (image-level labels), known without reading the image. objects: the
     classes that the mask of each id unites; of a data set that has one class an image, its labels.
+    files: the image file of each id, where a data set states it.
     train: with logit "probe" what the probe is trained on, one sample per image; else None.
     """
 
@@ -59,6 +61,7 @@ class Dataset:
     classes: tuple[str, ...] = ()
     labels: Mapping[str, tuple[str, ...]] = field(default_factory=dict, compare=False)
     objects: Mapping[str, tuple[str, ...]] = field(default_factory=dict, compare=False)
+    files: Mapping[str, Path] = field(default_factory=dict, compare=False)
     train: "Dataset | None" = field(default=None, compare=False)
 
     def load(self, id: str) -> Sample:
@@ -105,6 +108,9 @@ def assemble(
     table = load_mapping(mapping, classes) if logit == "mapped" else None
     kept: dict[str, tuple[Entry, tuple[int, ...]]] = {}
     for entry in entries:
+        if entry.id in kept:  # the second would hide the first
+            other = kept[entry.id][0].image
+            raise InputError(f"data set '{name}': {other} and {entry.image} are both '{entry.id}'")
         candidates: tuple[int, ...] = ()
         if table is not None:
             candidates = tuple(sorted({i for c in entry.objects for i in table[c].taken}))
@@ -118,6 +124,8 @@ def assemble(
     def read(id: str) -> Sample:
         entry, candidates = kept[id]
         image = read_image(entry.image)
+        if (size := getattr(entry.mask, "size", None)) is not None:  # before it is drawn, so large
+            _check_size(size, entry.mask, image, entry.image)
         mask, void = mask_of(entry)
         check_size(mask, entry.mask, image, entry.image)
         target = candidates[0] if len(candidates) == 1 else None
@@ -126,7 +134,8 @@ def assemble(
     labels = {id: entry.labels for id, (entry, _) in kept.items()}
     objects = {id: entry.objects for id, (entry, _) in kept.items()}
     frozen = {reason: tuple(ids) for reason, ids in skipped.items()}
-    return Dataset(name, unique_ids(name, kept), read, frozen, classes, labels, objects)
+    files = {id: entry.image for id, (entry, _) in kept.items()}
+    return Dataset(name, unique_ids(name, kept), read, frozen, classes, labels, objects, files)
 
 
 def _refuse_empty(name: str, kept: Mapping, skipped: Skipped) -> None:
@@ -157,9 +166,13 @@ def skipping() -> Skipped:
 
 
 def check_size(mask: np.ndarray, mask_path: object, image: np.ndarray, image_path: Path) -> None:
-    if mask.shape != image.shape[:2]:
+    _check_size(mask.shape, mask_path, image, image_path)
+
+
+def _check_size(size: tuple[int, int], mask: object, image: np.ndarray, image_path: Path) -> None:
+    if size != image.shape[:2]:
         raise InputError(
-            f"{mask_path} is {mask.shape[1]} x {mask.shape[0]} px, but its image {image_path} is "
+            f"{mask} is {size[1]} x {size[0]} px, but its image {image_path} is "
             f"{image.shape[1]} x {image.shape[0]} px (width x height, upright)"
         )
 
@@ -177,7 +190,12 @@ def unique_ids(name: str, ids: Iterable[str]) -> tuple[str, ...]:
 
 def is_plain(name: str) -> bool:
     """Whether a name from a list is that of a file in a folder, and leads nowhere else."""
-    return bool(name) and not name.startswith(".") and not set(name) & set('/\\:\0<>"|?*')
+    return (
+        bool(name)
+        and len(name.encode(errors="replace")) <= LONGEST
+        and not name.startswith(".")
+        and not set(name) & set('/\\:\0<>"|?*')
+    )
 
 
 def find_root(name: str, root: str | Path | None, marker: str, inside: tuple[str, ...]) -> Path:
@@ -209,7 +227,7 @@ def no_split(name: str, split: str | None) -> None:
 def read_lines(path: Path) -> list[str]:
     """The lines of a text file, stripped, without the empty ones."""
     try:
-        lines = path.read_text(encoding="utf-8").splitlines()
+        lines = path.read_text(encoding="utf-8-sig").splitlines()
     except (OSError, UnicodeDecodeError) as error:
         raise InputError(f"{path}: cannot be read as a UTF-8 list ({error})") from error
     return [line.strip() for line in lines if line.strip()]
@@ -219,10 +237,13 @@ def is_image(path: Path) -> bool:
     return path.suffix.lower() in SUFFIXES and not path.name.startswith(".")
 
 
-def images_by_stem(folder: Path, skipped: Skipped | None = None) -> dict[str, Path]:
+def images_by_stem(
+    folder: Path, skipped: Skipped | None = None, empty: bool = False
+) -> dict[str, Path]:
     """The folder's images by stem, sorted; hidden files and other file types are left out.
 
     Names that cannot be told apart or stored go to `skipped`; without one they raise InputError.
+    So does a folder without images, unless it may be `empty`.
     """
     if not folder.is_dir():
         raise InputError(f"{folder}: no such folder")
@@ -238,7 +259,7 @@ def images_by_stem(folder: Path, skipped: Skipped | None = None) -> dict[str, Pa
             raise InputError(reason)
         else:
             skipped[reason] += dict.fromkeys(as_text(path.stem) for path in paths)
-    if not found:
+    if not found and not empty:
         raise InputError(f"{folder}: no images ({', '.join(SUFFIXES)})")
     return found
 

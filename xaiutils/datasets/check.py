@@ -51,7 +51,7 @@ def check_dataset(name: str, root: str | Path | None, full: bool = False) -> lis
         problems.append(f"{root}: {survey.images} of the official {FACTS[name].images} images")
     for split in _splits(WHOLE, name, root) if full else ():
         problems += _unusable(name, root, split)
-    return [as_text(problem) for problem in problems]
+    return list(dict.fromkeys(map(as_text, problems)))  # a survey and a load may find the same
 
 
 def describe_dataset(name: str, root: str | Path | None) -> dict[str, object]:

@@ -5,6 +5,7 @@ CUB_200_2011/{images/<class>/*.jpg, images.txt, classes.txt, image_class_labels.
 segmentations/<class>/*.png      (beside CUB_200_2011 or in it)
 """
 
+from collections import Counter
 from pathlib import Path
 
 from xaiutils.datasets.base import (
@@ -157,4 +158,8 @@ def _read_table(path: Path) -> dict[str, str]:
     rows = [line.split(maxsplit=1) for line in read_lines(path)]
     if bad := [row for row in rows if len(row) != 2]:
         raise InputError(f"{path}: '{bad[0][0]}' is not '<id> <value>'")
-    return {id: value.strip() for id, value in rows}
+    table = {id: value.strip() for id, value in rows}
+    if len(table) < len(rows):
+        twice = next(id for id, count in Counter(id for id, _ in rows).items() if count > 1)
+        raise InputError(f"{path}: the id {twice} stands there more than once")
+    return table

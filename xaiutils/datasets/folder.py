@@ -5,9 +5,11 @@ from pathlib import Path
 import numpy as np
 
 from xaiutils.datasets.base import (
+    SUFFIXES,
     Dataset,
     Sample,
     Survey,
+    as_text,
     check_size,
     imagenet_index,
     images_by_stem,
@@ -20,6 +22,8 @@ from xaiutils.datasets.base import (
 from xaiutils.errors import InputError
 from xaiutils.images import read_image, read_mask
 
+LONE = "no image of this mask"
+
 
 def load_folder(root: str | Path | None, split: str | None, reading: str, logit: str) -> Dataset:
     if root is None:
@@ -27,7 +31,10 @@ def load_folder(root: str | Path | None, split: str | None, reading: str, logit:
     root = Path(root)
     no_split("folder", split)
     images = images_by_stem(root / "images", skipped := skipping())
-    given = _read_labels(root / "labels.csv", images, {i for ids in skipped.values() for i in ids})
+    gone = {id for ids in skipped.values() for id in ids}
+    given = _read_labels(root / "labels.csv", images, gone)
+    if lone := lone_masks(root / "masks", {*images, *gone}):
+        skipped[LONE] += lone
 
     def read(id: str) -> Sample:
         label, target = given.get(id, ("object", None))
@@ -53,10 +60,18 @@ def read_pair(
     return Sample(id, image, mask, void, label, target)
 
 
+def lone_masks(folder: Path, ids: set[str]) -> list[str]:
+    """The names of the masks in a folder that belong to no image."""
+    there = sorted(folder.iterdir()) if folder.is_dir() else []
+    return list(dict.fromkeys(as_text(p.stem) for p in there if is_image(p) and p.stem not in ids))
+
+
 def mask_of(id: str, root: Path) -> Path | None:
     folder = root / "masks"
-    if not folder.is_dir():
+    if not folder.exists():
         return None
+    if not folder.is_dir():
+        raise InputError(f"{folder}: is a file; it must be the folder of the masks, or be absent")
     candidates = sorted(p for p in folder.iterdir() if p.stem == id and is_image(p))
     if not candidates:
         raise InputError(f"{folder / id}.png: no such mask (nor with another image suffix)")
@@ -73,7 +88,10 @@ def survey_folder(root: str | Path) -> Survey:
     survey.problems += [f"{folder}: no such folder" for folder in folders if not folder.is_dir()]
     if survey.problems:
         return survey
-    images, masks = ({p.stem: p for p in sorted(f.iterdir()) if is_image(p)} for f in folders)
+    alike = skipping()
+    images, masks = (images_by_stem(folder, alike, empty=True) for folder in folders)
+    survey.problems += [f"{folders[0]}: no images ({', '.join(SUFFIXES)})"] if not images else []
+    survey.problems += list(alike)
     survey.problems += [f"{images[i]}: an image without a mask" for i in images if i not in masks]
     survey.problems += [f"{masks[i]}: a mask without an image" for i in masks if i not in images]
     survey.images = len(images)

@@ -23,7 +23,7 @@ from xaiutils.datasets.base import (
     read_lines,
     skipping,
 )
-from xaiutils.datasets.folder import survey_folder
+from xaiutils.datasets.folder import LONE, survey_folder
 from xaiutils.errors import InputError
 from xaiutils.images import read_mask
 
@@ -61,6 +61,9 @@ def _load(name: str, root: str | Path | None, split: str | None, logit: str) -> 
         if ids := [id for id in names if images.pop(id, None)]:  # they have no other fault
             skipped[reason] += ids
     gone = {id for names in skipped.values() for id in names}
+    if lone := [id for id in masks if id not in images and id not in gone]:
+        skipped[LONE] += lone
+        gone |= set(lone)
     listed = list(images) if split == "all" else _read_split(base, split)
     absent = base / "absent"  # stands for what is in neither folder; it never exists
     ids = [id for id in listed if id not in gone]

@@ -82,6 +82,6 @@ def _match(row: dict[str, str], place: str) -> Match:
 
 
 def _index(text: str, place: str) -> int:
-    if not (text.isascii() and text.isdigit() and int(text) < 1000):
-        raise InputError(f"{place}: index '{text}' is not a whole number from 0 to 999")
+    if not (text.isascii() and text.isdigit() and len(text) < 10 and int(text) < 1000):
+        raise InputError(f"{place}: index '{text[:20]}' is not a whole number from 0 to 999")
     return int(text)

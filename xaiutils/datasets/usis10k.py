@@ -8,6 +8,7 @@ diver for human divers, wreck for wrecks-ruins, sixteen kinds for fish; nothing 
 robots and the sea-floor.
 """
 
+from collections import Counter
 from collections.abc import Iterator
 from dataclasses import dataclass
 from pathlib import Path
@@ -94,22 +95,35 @@ def read_annotations(path: Path) -> list[Annotated]:
         content = parse_json(path.read_bytes())
         classes = {c["id"]: _class(c["name"], path) for c in content["categories"]}
         images = {
-            i["id"]: Annotated(i["file_name"], (_side(i["height"]), _side(i["width"])), {})
+            i["id"]: Annotated(str(i["file_name"]), (_side(i["height"]), _side(i["width"])), {})
             for i in content["images"]
         }
+        _refuse_twins([i["id"] for i in content["images"]], "image id", path)
+        _refuse_twins([image.file for image in images.values()], "file_name", path)
         for annotation in content["annotations"]:
-            polygons = images[annotation["image_id"]].polygons
-            shapes = _polygons(annotation["segmentation"], path)
-            polygons.setdefault(classes[annotation["category_id"]], []).extend(shapes)
+            image, category = annotation["image_id"], annotation["category_id"]
+            if image not in images or category not in classes:
+                raise InputError(
+                    f"{path}: an annotation names image_id {image}, category_id {category}, of "
+                    "which the file does not have both"
+                )
+            if shapes := _polygons(annotation["segmentation"], path):
+                images[image].polygons.setdefault(classes[category], []).extend(shapes)
+        if bad := [i.file for i in images.values() if not is_plain(i.file)]:
+            raise InputError(f"{path}: '{bad[0]}' is no image name")
     except OSError as error:
         raise InputError(f"{path}: cannot be read ({error})") from error
     except (ValueError, KeyError, TypeError, AttributeError) as error:
         if isinstance(error, InputError):
             raise
         raise InputError(f"{path}: not a COCO annotation file ({error!r})") from error
-    if bad := [image.file for image in images.values() if not is_plain(image.file)]:
-        raise InputError(f"{path}: '{bad[0]}' is no image name")
     return sorted(images.values(), key=lambda image: image.file)
+
+
+def _refuse_twins(names: list, what: str, path: Path) -> None:
+    """Of two images of one name the first would vanish."""
+    if twice := [name for name, count in Counter(names).items() if count > 1]:
+        raise InputError(f"{path}: {what} {twice[0]} stands there more than once")
 
 
 def _class(name: str, path: Path) -> str:
@@ -126,13 +140,15 @@ def _side(pixels: object) -> int:
 
 
 def _polygons(segmentation: object, path: Path) -> list[np.ndarray]:
-    if not isinstance(segmentation, list):
+    if isinstance(segmentation, dict):
         raise InputError(f"{path}: holds run-length masks; USIS10K's are polygons")
+    if not isinstance(segmentation, list):
+        raise InputError(f"{path}: a segmentation is {segmentation!r}, not polygons")
     with np.errstate(over="ignore"):  # what overflows is refused as infinite
         shapes = [np.asarray(shape, np.float32).reshape(-1, 2) for shape in segmentation]
     if not all(np.isfinite(shape).all() for shape in shapes):
         raise InputError(f"{path}: holds a polygon with NaN or infinite coordinates")
-    return shapes
+    return [shape for shape in shapes if len(shape) >= 3]  # two points hold no pixel
 
 
 def _entries(

@@ -10,6 +10,7 @@ import numpy as np
 import pandas as pd
 
 from xaiutils.errors import InputError
+from xaiutils.export import PER_CLASS, suffix
 from xaiutils.names import CLASSIFIER_TITLES
 from xaiutils.statistics import FEWEST
 
@@ -34,6 +35,8 @@ PRINTED_AS = {
     "usis10k": "USIS10K",
     "kvasir-sessile": "Sessile-Kvasir-SEG",
 }
+# The printed "Sessile-Kvasir-SEG, 1,000 images" has the count of Kvasir-SEG.
+ALSO_PRINTED_AS = {"kvasir-seg": "Sessile-Kvasir-SEG"}
 REMARKS = {
     "Pascal VOC 2012": "the val split has 1,449 images; the table prints 1,450",
     "Sessile-Kvasir-SEG": "1,000 images are all of Kvasir-SEG, its sessile subset has 196; "
@@ -91,22 +94,38 @@ def scope(n: int, dataset: str, classifier: str) -> str:
     return f"With n = {n} images of {data} and ResNet-50 the numbers can be held against the paper."
 
 
+def classes_of(samples: pd.DataFrame, dataset: str) -> set[str]:
+    """The classes of a study's samples, each by itself where a sample unites several."""
+    labels = samples["label"]
+    return set(labels.str.split(", ").explode() if dataset in PER_CLASS else labels)
+
+
+def images_of(samples: pd.DataFrame, dataset: str) -> set[str]:
+    """The images of a study's samples, of which one may give a sample for each of its classes."""
+    if dataset not in PER_CLASS:
+        return set(samples["sample"])
+    pairs = zip(samples["sample"], samples["label"])
+    return {sample.removesuffix(suffix(label)) for sample, label in pairs}
+
+
 def table1(samples: pd.DataFrame, dataset: str) -> pd.DataFrame:
     """Table 1 as printed, beside what this study holds of each data set; a row more for its own.
 
     samples: the study's table of that name. Columns ending in "here" are empty where the study
-    holds nothing of the data set.
+    holds nothing of the data set. Images and classes are counted, not samples and their labels: a
+    sample may be one class of an image, or unite several ("horse, person").
     """
     table = published("table1").rename(
         columns={"dataset": "data set", "classes": "classes, printed", "images": "images, printed"}
     )
     table = table.drop(columns="classes_as_printed")
-    if data_name(dataset) not in set(table["data set"]):
-        own = {"data set": data_name(dataset), "domain": "this study, not in the paper"}
+    name = ALSO_PRINTED_AS.get(dataset, data_name(dataset))
+    if name not in set(table["data set"]):
+        own = {"data set": name, "domain": "this study, not in the paper"}
         table = pd.concat([table, pd.DataFrame([own])], ignore_index=True)
-    here = table["data set"] == data_name(dataset)
-    table["classes here"] = np.where(here, samples["label"].nunique(), np.nan)
-    table["images here"] = np.where(here, len(samples), np.nan)
+    here = table["data set"] == name
+    table["classes here"] = np.where(here, len(classes_of(samples, dataset)), np.nan)
+    table["images here"] = np.where(here, len(images_of(samples, dataset)), np.nan)
     table["object's share of the image, median here"] = np.where(
         here, samples["object_share"].median(), np.nan
     )

@@ -2,13 +2,15 @@
 
 import pandas as pd
 
-from xaiutils.config import StudyConfig
+from xaiutils.config import StudyConfig, explained
 from xaiutils.datasets.mappings import TAKEN, load_mapping
 from xaiutils.datasets.voc import CLASSES
 from xaiutils.sections.words import count
 
 RULES = {
     "given": "the ImageNet class that the data set names for the image",
+    "listed": "the ImageNet class that labels.csv names for an image, elsewhere the classifier's "
+    "first choice",
     "mapped": "the likeliest ImageNet class that means an object of the image",
     "probe": "the class of the image, by a probe trained on image labels",
 }
@@ -19,8 +21,9 @@ def target_sentence(samples: pd.DataFrame, config: StudyConfig) -> str:
 
     samples: the study's table of that name.
     """
-    if config.logit != "predicted":
-        return f"Explained is {RULES[config.logit]}."
+    rule = explained(config)
+    if rule != "predicted":
+        return f"Explained is {RULES[rule]}."
     text = "Explained is the classifier's first choice among ImageNet's classes"
     if config.dataset != "voc2012":
         return f"{text}, whatever the masks hold."
