@@ -1,17 +1,26 @@
 """Faithfulness, completeness, stability, randomisation and texture on classifiers known by hand."""
 
+from types import SimpleNamespace
+
 import numpy as np
 import pandas as pd
 import pytest
 import torch
 from conftest import SmallNet, frozen
 
+from xaiutils.analyses import completeness as steps
 from xaiutils.analyses.faithfulness import STEPS, completeness, controls, curves, region_sizes
 from xaiutils.analyses.randomisation import randomised, renew_norms, shuffle_top, similarity
 from xaiutils.analyses.stability import stability
 from xaiutils.analyses.texture import border_share, fit, grid_edges, grid_energy, texture
 from xaiutils.explainers import Query, make_explainer
-from xaiutils.sections.faithfulness import axiom, axiom_sentence, gaps
+from xaiutils.sections.faithfulness import (
+    axiom,
+    axiom_sentence,
+    completeness_error,
+    gaps,
+    steps_sentence,
+)
 
 SIDE = 16
 
@@ -107,6 +116,28 @@ def test_gap_is_insertion_minus_deletion():
 
 
 # Stability and randomisation
+
+
+class Step(torch.nn.Module):
+    """Logit of class 0: a steep step of the mean at 0.3, which few nodes of the integral miss."""
+
+    def forward(self, x):
+        score = torch.sigmoid(400 * (x.mean((1, 2, 3)) - 0.3))
+        return torch.stack([score, torch.zeros_like(score)], dim=1)
+
+
+@pytest.mark.parametrize("model, few, many", [(Corner(), 1e-5, 1e-5), (Step(), 0.5, 0.02)])
+def test_more_steps_complete_the_integral(monkeypatch, model, few, many):
+    monkeypatch.setattr(steps, "query_of", lambda study, unit: query(model))
+    study = SimpleNamespace(config=SimpleNamespace(seed=0))
+    table = pd.DataFrame(steps.measure(study, "a"))
+    assert list(table) == steps.COLUMNS and table["steps"].tolist() == [32, 256]
+    error = completeness_error(table)
+    assert error[32]["a"] <= few and error[256]["a"] <= many
+    if few > many:
+        assert error[32]["a"] > 2 * error[256]["a"]
+    said = steps_sentence(table)
+    assert "with 32 steps" in said and "(n = 1)" in said
 
 
 def test_a_linear_network_is_explained_the_same_again():

@@ -11,9 +11,10 @@ from xaiutils import claims
 from xaiutils.claims import Finding, maps, proxy, training
 from xaiutils.claims.finding import decide, judge, mean_finding, share_finding
 from xaiutils.errors import InputError
-from xaiutils.study import StudyConfig
+from xaiutils.study import StudyConfig, open_study
 
 TABLES = {
+    "samples": lambda: given.samples().assign(label="dog"),
     "segmentation": given.segmentation,
     "localisation": given.localisation,
     "proxy": given.proxy,
@@ -101,7 +102,7 @@ def test_few_images_show_a_direction_at_most(monkeypatch):
     monkeypatch.setattr("xaiutils.claims.finding.FEWEST", 5)
     row = claims.ledger(study(), ["C01"]).iloc[0]
     assert row["verdict"] == "supported" and row["estimate"] == pytest.approx(0.45)
-    assert "EfficientNet-Lite0, not ResNet-50" in row["reason"]
+    assert "other classifier (EfficientNet-Lite0)" in row["reason"]
 
 
 def test_what_cannot_be_decided_says_why(monkeypatch):
@@ -175,12 +176,12 @@ def test_amplified_bias_and_overfitting_by_hand():
     )
     curves = pd.DataFrame(
         [
-            (s, source, "plain", epoch, value, 1 / epoch)
+            (s, source, "plain", epoch, value, 1 / epoch, 1 / epoch)
             for s in "ab"
             for source in ("lime", "truth")
             for epoch, value in ((1, 0.5), (2, 0.6), (40, 0.4))
         ],
-        columns=["sample", "source", "variant", "epoch", "iou", "held_out_loss"],
+        columns=["sample", "source", "variant", "epoch", "iou", "held_out_loss", "pseudo_loss"],
     )
     given = SimpleNamespace(table=lambda name: bias if name == "bias" else curves)
     *inherited, ring, far = training.bias_amplified(given)
@@ -189,3 +190,102 @@ def test_amplified_bias_and_overfitting_by_hand():
     assert (far.estimate, far.points) == (pytest.approx(-0.1), "against")
     (lost,) = training.overfitted(given)
     assert lost.estimate == pytest.approx(-0.2) and lost.n == 2 and lost.points == "for"
+    assert "went to 2% of its first" in lost.quantity  # epoch 1 against epoch 40
+
+
+def test_a_number_without_a_claimed_range_stands_there_and_decides_nothing():
+    beside = Finding("beside", 0.3, 0.2, 0.4, 40)
+    bad = Finding("q", -0.1, -0.2, -0.05, 40, at_least=0)
+    assert judge([bad, beside])[0] == decide([bad, beside])[0] == "not supported"
+    assert decide([bad, beside])[1].endswith("beside 0.30 [0.20, 0.40], n = 40")
+    assert decide([beside]) == ("not tested here", "beside 0.30 [0.20, 0.40], n = 40")
+
+
+@pytest.mark.parametrize("side", [0.2, -0.2])
+def test_sparse_or_diffuse_is_a_difference_to_either_side(side):
+    """Integrated Gradients covers less; its Gini index and entropy differ by `side`."""
+    rows = [
+        (f"s{i}", cue, metric, value + (change if cue == "ig" else 0) + i / 1000)
+        for i in range(40)
+        for cue in ("gradcam", "ig")
+        for metric, value, change in (
+            ("coverage", 0.7, -0.3),
+            ("gini", 0.5, side),
+            ("entropy", 0.5, -side),
+        )
+    ]
+    table = pd.DataFrame(rows, columns=["sample", "cue", "metric", "value"])
+    found = maps.weak_coverage(SimpleNamespace(table=lambda name: table))
+    assert judge(found)[0] == "supported"
+    assert [round(f.estimate, 6) for f in found] == [-0.3, side, -side]
+
+
+def test_completeness_is_decided_by_the_most_steps():
+    table = pd.DataFrame(
+        [(f"s{i}", n, 10 * (1 + e), 10.0) for i in range(40) for n, e in ((32, 0.2), (256, -0.01))],
+        columns=["sample", "steps", "attribution_sum", "score_difference"],
+    )
+    most, few = maps.complete_gradients(SimpleNamespace(table=lambda name: table))
+    assert most.estimate == pytest.approx(0.01) and most.points == "for" and few.estimate > 0.19
+    assert "256 steps" in most.quantity and not few.decides
+    assert decide([most, few])[0] == "supported"
+
+
+def test_cost_is_passes_and_seconds():
+    """Passes in the printed order, seconds the other way round."""
+    printed = {"gradcam": 2, "scorecam": 900, "lime": 300, "occlusion": 500}
+    rows = [("s", cue, "", 1 / passes, passes, 0) for cue, passes in printed.items()]
+    columns = ["sample", "explainer", "settings", "seconds", "forward", "backward"]
+    table = pd.concat([pd.DataFrame(rows, columns=columns).assign(sample=s) for s in "abc"])
+    passes, seconds = maps.cost_order(SimpleNamespace(table=lambda name: table))
+    assert passes.estimate == pytest.approx(-seconds.estimate) and passes.estimate > 0
+    assert "passes" in passes.quantity and "seconds" in seconds.quantity
+
+
+@pytest.mark.parametrize(
+    "config, expected",
+    [
+        ({"dataset": "voc2012", "split": "val"}, "6 of the 1,449 val images"),
+        ({"dataset": "voc2012", "split": "train"}, "split train (6 images)"),
+        ({"dataset": "kvasir-seg"}, "6 of the 1,000 images"),
+        ({"dataset": "usis10k", "split": "val"}, "other images (a stand-in for USIS10K)"),
+        ({"dataset": "folder"}, "other images (folder)"),
+    ],
+)
+def test_departures_name_the_images_and_the_preset(config, expected):
+    said = claims.departures(study(**config), "C01")
+    assert expected in said and "fast preset" in said
+    assert "fast preset" not in claims.departures(study(preset="full"), "C01")
+    assert "embedded SAM, not SAM2" in "".join(claims.departures(study(**config), "C20"))
+    assert "embedded SAM" not in "".join(claims.departures(study(**config), "C14"))
+
+
+def test_claims_of_voc_are_tested_on_voc_alone(monkeypatch):
+    monkeypatch.setattr("xaiutils.claims.finding.FEWEST", 5)
+    elsewhere = claims.ledger(study(dataset="kvasir-seg"), ["C12", "C24"]).set_index("id")
+    assert set(elsewhere["verdict"]) == {"not tested here"}
+    assert elsewhere.loc["C12", "reason"].startswith("claimed of VOC 2012, not of kvasir-seg; here")
+    assert "Table 2 has no column for kvasir-seg" in elsewhere.loc["C24", "reason"]
+    there = claims.ledger(study(dataset="voc2012", split="val"), ["C12"]).iloc[0]
+    assert there["verdict"] != "not tested here"
+
+
+def test_the_stored_best_method_is_compared_at_tuned_levels():
+    results = open_study("voc2012-subset-resnet50")
+    first, coverage = proxy.best_method(results)
+    assert "at levels tuned on training images" in first.quantity
+    tuned = pd.read_csv(results.folder / "summary.csv")
+    tuned = tuned[tuned["prompting"] == "tuned"].set_index("cue")["mean"]
+    cues = [cue for cue in tuned.index if not cue.startswith("fused")]
+    named = tuned[["scorecam", "gradcam"]].max()
+    others = tuned[[cue for cue in cues if cue not in ("scorecam", "gradcam")]].max()
+    assert first.estimate == pytest.approx(named - others, abs=1e-9)
+    assert coverage.at_most == 0.9
+
+
+def test_the_classes_miou_stands_beside_the_printed_one():
+    (found,) = proxy.fused_mask(open_study("voc2012-subset-classes"))
+    assert found.quantity.startswith("21-class mIoU") and found.n == 78
+    assert found.low < found.estimate < found.high < 0.784 and found.points == "against"
+    (other,) = proxy.fused_mask(study())
+    assert other.quantity.startswith("per-image IoU") and not other.decides

@@ -19,8 +19,7 @@ def test_disk_official_and_printed(tmp_path):
 
 
 def test_every_data_set_of_ours_has_a_printed_row():
-    from xaiutils.describe import ALSO_PRINTED_AS
-    from xaiutils.sections.published import PRINTED_AS
+    from xaiutils.sections.published import ALSO_PRINTED_AS, PRINTED_AS
 
     names = PRINTED_AS | ALSO_PRINTED_AS
     assert set(names) == set(FACTS)

@@ -10,6 +10,7 @@ import pytest
 matplotlib.use("Agg")
 import matplotlib.pyplot as plt
 
+from xaiutils.config import StudyConfig
 from xaiutils.errors import InputError
 from xaiutils.figures import failure_modes as draw
 from xaiutils.figures import photos
@@ -244,9 +245,9 @@ def test_cost_without_the_pair_has_a_neutral_title(explanations):
     )
 
 
-def test_order_figures_state_rho_and_n(localisation):
+def test_order_figures_state_rho_and_n(localisation, samples):
     order = table2.order(localisation, 50)
-    cells = table2.table2_cells(localisation, "sample", "resnet50")
+    cells = table2.table2_cells(localisation, samples, StudyConfig("t", classifier="resnet50"))
     figure = draw_table2.printed_against_ours(cells, order, "n = 3")
     rho = order.query("metric == 'iou' and dataset == 'Pascal VOC 2012'")["rho"].iloc[0]
     assert figure.axes[1].get_title() == f"ρ = {words.signed(rho)} (n = 5)"

@@ -5,6 +5,7 @@ import pandas as pd
 import pytest
 import section_tables as given
 
+from xaiutils.config import StudyConfig
 from xaiutils.errors import InputError
 from xaiutils.sections import cues, floors, fusion_gain, picks, promptings, proxy, published, table3
 
@@ -147,12 +148,31 @@ def test_score(segmentation):
     assert "Of the 16 masks that SAM scores at 0.9 or more, **8** have an IoU below 0.5" in said
 
 
-def test_table3_keeps_the_printed_rows_and_says_that_ours_are_not_comparable(segmentation):
-    table = table3.table3(segmentation, "ResNet-50")
-    assert table["value"].head(9).tolist() == [77.8, 76.7, 81.6, 73.9, 72.2, 70.0, 70.9, 79.4, 78.4]
-    ours = table.tail(4)
-    assert ours["value"].tolist() == pytest.approx([72.0, 70.0, 45.0, 90.0])
-    assert ours["comparable"].str.startswith("not comparable: per-image IoU on 6 images").all()
-    assert ours["backbone"].tolist() == ["ResNet-50", "ResNet-50", "", ""]
+def test_table3_keeps_the_printed_rows_and_holds_ours_beside_the_papers_own(segmentation):
+    config = StudyConfig("t", dataset="voc2012", classifier="resnet50")
+    table = table3.table3(segmentation, given.samples().assign(label="cat"), config)
+    paper, own = table.head(9), table.tail(3)
+    printed = [77.8, 76.7, 81.6, 73.9, 72.2, 70.0, 70.9, 79.4, 78.4]
+    assert paper["printed"].tolist() == printed and own["printed"].isna().all()
+    assert table["ours"].dropna().tolist() == pytest.approx([72.0, 70.0, 45.0, 90.0])
+    assert table["difference"].dropna().to_dict() == {8: pytest.approx(72.0 - 78.4)}
+    assert paper["remark"].tolist()[:8] == ["not measured here"] * 8
+    assert paper["remark"].iloc[8] == (
+        "not comparable: ours is the mean IoU of object against background, not 21-class mIoU; "
+        "6 of the 1,449 val images; fast preset; embedded SAM, not SAM2"
+    )
+    assert own["remark"].tolist() == ["not comparable: not printed"] * 3
+    assert own["backbone"].tolist() == ["ResNet-50", "", ""]
     said = table3.table3_sentence(table)
-    assert "(72.0) would stand below 7 of 9 published rows" in said
+    assert "our weighted fusion (72.0) would stand below 7 of 9 published rows" in said
+    assert "a mean (n = 6)" in said
+
+
+def test_table3_without_the_fusion(segmentation):
+    part = segmentation[segmentation["cue"] != "fused-weighted"]
+    table = table3.table3(part, given.samples().assign(label="cat"), StudyConfig("t"))
+    assert table["remark"].tolist()[:9] == ["not measured here"] * 9
+    assert table["difference"].isna().all() and table["ours"].notna().sum() == 3
+    assert '"Best single explainer + embedded SAM (Grad-CAM)" (70.0)' in table3.table3_sentence(
+        table
+    )

@@ -5,12 +5,17 @@ from dataclasses import replace
 import numpy as np
 import pandas as pd
 import pytest
+from matplotlib import pyplot as plt
 from scipy.stats import spearmanr
 
 from xaiutils.config import StudyConfig
 from xaiutils.errors import InputError
+from xaiutils.figures.table2 import readings
 from xaiutils.sections import cost, failure_modes, published, table2, words
 from xaiutils.sections.target import target_sentence
+
+# the conditions of the paper's VOC column, as far as they are known
+WHOLE = StudyConfig("t", dataset="voc2012", split="val", classifier="resnet50", preset="full")
 
 
 def tidy(values: dict[str, list[float]], metric: str) -> pd.DataFrame:
@@ -50,7 +55,7 @@ def test_unknown_published_table_is_named():
 
 
 def test_table1_adds_the_studys_own_data_set(samples):
-    table = published.table1(samples, "sample").set_index("data set")
+    table = published.table1(samples, StudyConfig("t")).set_index("data set")
     assert len(table) == 5
     own = table.loc["bundled photographs"]
     assert (own["classes here"], own["images here"]) == (1, 2)
@@ -58,49 +63,109 @@ def test_table1_adds_the_studys_own_data_set(samples):
     assert pd.isna(table.loc["USIS10K", "images here"])
     assert table.loc["Pascal VOC 2012", "images, printed"] == 1450
     assert "1,449" in table.loc["Pascal VOC 2012", "remark"]
+    assert table["remark"].str.startswith("not comparable: not in this study").sum() == 4
+    assert own["remark"] == "not comparable: not printed"
+    assert table.filter(like="here − printed").isna().all(axis=None)
 
 
 def test_table1_counts_classes_and_images_not_samples_and_their_labels(samples):
+    def counted(samples, dataset):
+        return published.table1(samples, StudyConfig("t", dataset)).set_index("data set")
+
     united = samples.assign(label=["cat, dog", "cat"])
-    row = published.table1(united, "voc2012").set_index("data set").loc["Pascal VOC 2012"]
+    row = counted(united, "voc2012").loc["Pascal VOC 2012"]
     assert (row["classes here"], row["images here"]) == (2, 2)
     classes = samples.assign(sample=["a-cat", "a-sea-floor"], label=["cat", "sea floor"])
-    row = published.table1(classes, "usis10k").set_index("data set").loc["USIS10K"]
+    row = counted(classes, "usis10k").loc["USIS10K"]
     assert (row["classes here"], row["images here"]) == (2, 1)
-    own = published.table1(united, "folder").set_index("data set").loc["folder"]  # its own label
+    own = counted(united, "folder").loc["folder"]  # its own label
     assert (own["classes here"], own["images here"]) == (2, 2)
-    whole = published.table1(samples, "kvasir-seg").set_index("data set")
+    whole = counted(samples, "kvasir-seg")
     assert len(whole) == 4 and whole.loc["Sessile-Kvasir-SEG", "images here"] == 2
 
 
 def test_table1_fills_the_row_of_a_printed_data_set(samples):
-    table = published.table1(samples, "voc2012").set_index("data set")
+    table = published.table1(samples, WHOLE).set_index("data set")
     assert len(table) == 4
-    assert table.loc["Pascal VOC 2012", "images here"] == 2
+    row = table.loc["Pascal VOC 2012"]
+    assert row["images here"] == 2
+    assert row[["classes, here − printed", "images, here − printed"]].tolist() == [-19, -1448]
+    assert row["remark"].startswith("not comparable: 2 of the 1,449 val images; the val split")
+    assert pd.isna(table.loc["USIS10K", "images, here − printed"])
+
+
+def test_table1_compares_counts_whatever_explains_them():
+    samples = pd.DataFrame({"sample": [f"s{i}" for i in range(1449)], "label": "cat"})
+    other = replace(WHOLE, classifier="efficientnet_lite0", preset="fast")
+    table = published.table1(samples.assign(object_share=0.1), other).set_index("data set")
+    row = table.loc["Pascal VOC 2012"]
+    assert row["images, here − printed"] == -1
+    assert row["remark"] == published.REMARKS["Pascal VOC 2012"]
 
 
 @pytest.mark.parametrize(
-    ("printed", "dataset", "classifier", "expected"),
+    ("printed", "changes", "images", "expected"),
     [
-        ("Pascal VOC 2012", "voc2012", "resnet50", ""),
-        ("USIS10K", "voc2012", "resnet50", "not comparable: other images (Pascal VOC 2012)"),
+        ("Pascal VOC 2012", {}, 1449, ""),
+        ("Pascal VOC 2012", {}, 1440, ""),
+        ("Pascal VOC 2012", {"split": None, "classifier": "resnet50_tv_v1"}, 1449, ""),
+        ("Pascal VOC 2012", {}, 78, "78 of the 1,449 val images"),
+        ("Pascal VOC 2012", {"split": "train"}, 1464, "split train (1,464 images)"),
+        ("Pascal VOC 2012", {"preset": "fast"}, 1449, "fast preset"),
+        (
+            "Pascal VOC 2012",
+            {"logit": "probe", "settings": (("lime", (("samples", 9),)),)},
+            1449,
+            "other classifier (ResNet-50 with a probe), changed settings (LIME)",
+        ),
+        ("USIS10K", {"preset": "fast"}, 1449, "other images (Pascal VOC 2012), fast preset"),
+        ("Pascal VOC 2012", {"dataset": "sample"}, 12, "other images (bundled photographs)"),
         (
             "USIS10K",
-            "usis10k",
-            "efficientnet_lite0",
-            "not comparable: other classifier (EfficientNet-Lite0)",
+            {"dataset": "usis10k", "split": None, "classifier": "efficientnet_lite0"},
+            1596,
+            "other classifier (EfficientNet-Lite0)",
+        ),
+        ("USIS10K", {"dataset": "usis10k"}, 50, "other images (a stand-in for USIS10K)"),
+        ("USIS10K", {"dataset": "usis10k", "limit": 50}, 50, "split val (50 images)"),
+        ("CUB-200-2011", {"dataset": "cub200", "split": None}, 5794, ""),
+        ("CUB-200-2011", {"dataset": "cub200", "split": "all"}, 11788, ""),
+        (
+            "Sessile-Kvasir-SEG",
+            {"dataset": "kvasir-seg", "split": None},
+            44,
+            "44 of the 1,000 images",
         ),
     ],
 )
-def test_not_comparable_names_each_difference(printed, dataset, classifier, expected):
-    assert published.not_comparable(printed, dataset, classifier) == expected
+def test_not_comparable_names_each_difference(printed, changes, images, expected):
+    reason = f"not comparable: {expected}" if expected else ""
+    assert published.not_comparable(printed, replace(WHOLE, **changes), images) == reason
 
 
-def test_scope_says_direction_unless_data_and_classifier_and_number_fit():
-    assert published.scope(12, "sample", "resnet50").startswith("**A direction only**: n = 12;")
-    assert published.scope(99, "voc2012", "resnet50").startswith("**Not the paper's setting**")
-    assert "Not the paper's" in published.scope(500, "voc2012", "efficientnet_lite0")
-    assert "can be held against" in published.scope(500, "voc2012", "resnet50")
+def of(n: int) -> pd.DataFrame:
+    """The samples of a study of n images."""
+    return pd.DataFrame({"sample": [f"s{i}" for i in range(n)], "label": "cat"})
+
+
+def test_scope_lets_only_the_whole_split_be_held_against_the_paper():
+    said = published.scope(of(1449), WHOLE)
+    assert said.startswith("With n = 1449 images of Pascal VOC 2012 and ResNet-50")
+    assert "can be held against" in said
+    direction = published.scope(of(12), replace(WHOLE, dataset="sample", split=None))
+    assert direction.startswith("**A direction only**: n = 12 images; not comparable: other images")
+    part = published.scope(of(78), WHOLE)
+    assert part.startswith("**Not the paper's setting**: n = 78 images; not comparable: 78 of the")
+    fast = published.scope(of(1449), replace(WHOLE, preset="fast"))
+    assert fast.startswith("**Not the paper's setting**: n = 1449 images; not comparable: fast")
+    polyps = published.scope(of(1000), replace(WHOLE, dataset="kvasir-seg", split=None))
+    assert "not comparable: the paper prints no result for this data set. A" in polyps
+
+
+def test_scope_counts_images_where_one_has_several_samples():
+    ids = [f"s{i}-{label}" for i in range(40) for label in ("cat", "dog")]
+    samples = pd.DataFrame({"sample": ids, "label": ["cat", "dog"] * 40})
+    assert "n = 40 images; not comparable: 40 of the 1,449" in published.scope(samples, WHOLE)
 
 
 def test_quote():
@@ -110,33 +175,56 @@ def test_quote():
     assert words.quote(np.nan, np.nan, np.nan, 0) == "undefined (n = 0)"
 
 
-def test_table2_cells_subtract_the_printed_number_and_say_not_comparable():
-    cells = table2.table2_cells(
-        tidy({"gradcam": [0.4, 0.6], "lime": [0.1, 0.3]}, "iou"), "sample", "resnet50"
-    )
-    assert len(cells) == 6  # two methods, three printed data sets, one measure
+def test_table2_cells_subtract_the_printed_number_and_say_not_comparable(samples):
+    local = tidy({"gradcam": [0.4, 0.6], "lime": [0.1, 0.3]}, "iou")
+    cells = table2.table2_cells(local, samples, StudyConfig("t", classifier="resnet50"))
     cell = cells.query("cue == 'gradcam' and dataset == 'Pascal VOC 2012'").iloc[0]
-    assert (cell["printed"], cell["n"]) == (0.70, 2)
+    assert (cell["metric"], cell["printed"], cell["n"]) == ("iou", 0.70, 2)
     assert cell["ours"] == pytest.approx(0.5)
     assert cell["difference"] == pytest.approx(-0.2)
-    assert cells["remark"].str.startswith("not comparable: other images").all()
+    said = "not comparable: other images (bundled photographs), fast preset"
+    assert set(cells["remark"]) == {said, f"not measured here; {said}"}
 
 
-def test_table2_says_not_comparable_in_its_header():
+def test_every_printed_cell_of_table2_is_kept(samples):
+    cells = table2.table2_cells(tidy({"gradcam": [0.4, 0.6]}, "iou"), samples, WHOLE)
+    assert len(cells.drop_duplicates(["method", "measure", "dataset"])) == 90
+    there = cells["n"] > 0
+    assert cells[there][["cue", "metric"]].drop_duplicates().values.tolist() == [["gradcam", "iou"]]
+    assert cells.loc[~there, ["ours", "difference"]].isna().all(axis=None)
+    assert cells.loc[~there, "remark"].str.startswith("not measured here; ").all()
+    table = table2.table2(cells, "iou")
+    assert table["method"].tolist() == list(published.METHODS)
+    assert table.loc[0, "ours"] == "0.50 [0.40, 0.60]" and table["ours"].isna().sum() == 9
+    assert table["Pascal VOC 2012, printed"].notna().all()
+
+
+def test_table2_says_not_comparable_in_its_header(samples):
     local = tidy({"gradcam": [0.5, 0.5]}, "iou")
-    table = table2.table2(table2.table2_cells(local, "voc2012", "resnet50"), "iou")
+    table = table2.table2(table2.table2_cells(local, samples, WHOLE), "iou")
     assert table.loc[0, "ours"] == "0.50 [0.50, 0.50]"
-    assert table.loc[0, "ours − Pascal VOC 2012"] == pytest.approx(-0.2)
+    assert table.loc[0, "ours − Pascal VOC 2012 (not comparable)"] == pytest.approx(-0.2)
     assert table.loc[0, "ours − USIS10K (not comparable)"] == pytest.approx(-0.05)
     assert table.loc[0, "CUB-200-2011, printed"] == 0.70
 
 
-def test_table2_shows_every_reading_of_effectiveness():
+def test_table2_of_the_whole_split_is_comparable_in_its_own_column():
+    cells = table2.table2_cells(tidy({"gradcam": [0.5, 0.5]}, "iou"), of(1449), WHOLE)
+    remark = cells.query("n > 0").set_index("dataset")["remark"]
+    assert remark["Pascal VOC 2012"] == table2.COMPARABLE
+    assert remark["USIS10K"] == "not comparable: other images (Pascal VOC 2012)"
+    table = table2.table2(cells, "iou")
+    assert table.loc[0, "ours − Pascal VOC 2012"] == pytest.approx(-0.2)
+    assert "ours − USIS10K (not comparable)" in table
+
+
+def test_table2_shows_every_reading_of_effectiveness(samples):
     local = pd.concat([tidy({"lime": [0.2]}, "relevance_mass"), tidy({"lime": [0.6]}, "dice")])
-    table = table2.table2(table2.table2_cells(local, "voc2012", "resnet50"), "effectiveness")
-    assert table.loc[0, "ours: share of the map's mass on the object"] == "0.20"
-    assert table.loc[0, "ours: Dice of the thresholded map"] == "0.60"
-    assert table.loc[0, "ours − Pascal VOC 2012"] == pytest.approx(0.2 - 0.5)
+    table = table2.table2(table2.table2_cells(local, samples, WHOLE), "effectiveness")
+    lime = table.set_index("method").loc["LIME"]
+    assert lime["ours: share of the map's mass on the object"] == "0.20"
+    assert lime["ours: Dice of the thresholded map"] == "0.60"
+    assert lime["ours − Pascal VOC 2012 (not comparable)"] == pytest.approx(0.2 - 0.5)
 
 
 def test_order_is_spearman_of_the_means(monkeypatch):
@@ -165,6 +253,110 @@ def test_same_means_in_the_printed_order_give_one():
     local = tidy({published.METHODS[r.method]: [r.iou, r.iou] for r in printed.itertuples()}, "iou")
     found = table2.order(local, 50).query("dataset == 'USIS10K' and measure == 'iou'").iloc[0]
     assert found[["rho", "low", "high"]].tolist() == pytest.approx([1, 1, 1])
+
+
+def effectiveness_like(dataset: str) -> list[tuple[str, float]]:
+    """(cue, value) whose order is the one that the paper prints for a data set."""
+    printed = published.published("table2").query("dataset == @dataset")
+    return [(published.METHODS[r.method], r.effectiveness) for r in printed.itertuples()]
+
+
+def measured() -> tuple[pd.DataFrame, pd.DataFrame]:
+    """Localisation whose relevance mass follows USIS10K's column and whose Dice VOC's reversed;
+    faithfulness whose insertion follows VOC's, with a deletion, a control and a foreign sample."""
+    voc = effectiveness_like("Pascal VOC 2012")
+    mass = tidy({cue: [v, v] for cue, v in effectiveness_like("USIS10K")}, "relevance_mass")
+    dice = tidy({cue: [1 - v, 1 - v] for cue, v in voc}, "dice")
+    insertion = tidy({cue: [v / 2, v / 2] for cue, v in voc}, "insertion")
+    deletion = tidy({cue: [0.1, 0.2] for cue, _ in voc}, "deletion")
+    control = tidy({"control:centre": [0.9, 0.9]}, "insertion")
+    foreign = insertion.assign(sample="elsewhere", value=7.0).drop_duplicates("cue")
+    return pd.concat([mass, dice]), pd.concat([deletion, insertion, control, foreign])
+
+
+def test_insertion_is_a_reading_where_it_was_measured():
+    localisation, faithfulness = measured()
+    without = table2.order(localisation, 50)
+    assert "insertion" not in set(without["metric"])
+    found = table2.order(localisation, 50, faithfulness)
+    rows = found[found["metric"] == "insertion"].set_index("dataset")
+    row = rows.loc["Pascal VOC 2012"]
+    assert row[["rho", "low", "high"]].tolist() == pytest.approx([1, 1, 1])
+    assert row[["methods", "images"]].tolist() == [10, 2]
+    # the other readings are what they were
+    rest = found[found["metric"] != "insertion"].reset_index(drop=True)
+    pd.testing.assert_frame_equal(rest, without)
+    metrics = found.query("measure == 'effectiveness'")["metric"].unique().tolist()
+    assert metrics == ["relevance_mass", "dice", "insertion", "relevance_rank"]
+
+
+def test_table2_shows_insertion_where_it_was_measured(samples):
+    localisation, faithfulness = measured()
+    cells = table2.table2_cells(localisation, samples, WHOLE, faithfulness)
+    table = table2.table2(cells, "effectiveness").set_index("method")
+    column = "ours: area under the insertion curve"
+    assert table.loc["Grad-CAM", column] == "0.39 [0.39, 0.39]"  # half of the printed 0.78
+    # the differences stay those of the default reading
+    expected = dict(effectiveness_like("USIS10K"))["occlusion"] - 0.81
+    ours = table.loc["Occlusion", "ours − Pascal VOC 2012 (not comparable)"]
+    assert ours == pytest.approx(expected)
+    without = table2.table2(table2.table2_cells(localisation, samples, WHOLE), "effectiveness")
+    assert column not in without
+
+
+def test_the_readings_of_the_studys_own_column_come_first():
+    localisation, faithfulness = measured()
+    found = table2.order(localisation, 50, faithfulness)
+    own = table2.best_reading(found, "Pascal VOC 2012")
+    insertion, mass, dice = (
+        "area under the insertion curve",
+        "share of the map's mass on the object",
+        "Dice of the thresholded map",
+    )
+    assert own.index.tolist() == [insertion, mass, dice]
+    assert own[[insertion, dice]].tolist() == pytest.approx([1, -1])
+    mean = table2.best_reading(found)
+    assert mean[dice] == pytest.approx(found.query("metric == 'dice'")["rho"].mean())
+
+    said = table2.order_sentences(found, WHOLE).splitlines()
+    assert said[1].startswith(
+        "- Printed Effectiveness against our share of the map's mass on the object: Pascal VOC 2012"
+    )
+    assert said[3].startswith(
+        "- Readings of Effectiveness by their rank correlation with the column printed for Pascal "
+        f"VOC 2012, this study's data set: {insertion} 1.00 [1.00, 1.00]; {mass} "
+    )
+    assert said[4].startswith("- The same by their mean over all 3 printed columns, of whatever")
+    assert said[5] == (
+        "- Not measured here: the kept confidence, the share of the class's probability that is "
+        "left when only the thresholded map's area is shown."
+    )
+    assert table2.effectiveness_title(found, WHOLE) == (
+        f"Closest to the Effectiveness printed for Pascal VOC 2012: {insertion}, ρ = +1.00"
+    )
+
+
+@pytest.mark.parametrize(
+    "config", [None, StudyConfig("t"), StudyConfig("uiis-subset", dataset="usis10k")]
+)
+def test_without_a_printed_column_of_its_own_the_mean_stands_alone(config):
+    found = table2.order(measured()[0], 50)
+    said = table2.order_sentences(found, config)
+    assert "this study's data set" not in said and "The same by" not in said
+    assert "- Readings of Effectiveness by their mean over all 3 printed columns" in said
+    assert "Insertion, another reading, is not among them" in said
+    assert "mean ρ" in table2.effectiveness_title(found, config)
+
+
+def test_the_figure_of_the_readings_is_titled_by_the_studys_own_column():
+    found = table2.order(measured()[0], 50, measured()[1])
+    figure = readings(found, "n = 2", WHOLE)
+    title, below = (" ".join(text.get_text().split()) for text in figure.texts)
+    labels = [text.get_text() for text in figure.axes[0].get_yticklabels()]
+    plt.close(figure)
+    assert title == " ".join(table2.effectiveness_title(found, WHOLE).split())
+    assert below.endswith("the thresholded map's area is shown. n = 2")
+    assert "Effectiveness:\narea under the insertion curve" in labels
 
 
 def test_effective_area_of_an_even_map_over_a_quarter(samples):

@@ -19,6 +19,7 @@ from xaiutils.segmenters import REGISTRY, Segmenter, load_segmenter
 # Raised when a change in the code changes what units or tables hold: older ones are recomputed.
 SCHEMA = 1
 EVALUATION_SCHEMA = 2  # the same for what is measured of finished maps
+SMALLEST_USIS10K = 1000  # images: each of its splits has more
 THRESHOLDS = tuple(k / 40 for k in range(41))  # levels of the normalised map that are tried
 
 TABLES: dict[str, list[str]] = {
@@ -161,6 +162,12 @@ def explained(config: StudyConfig) -> str:
     return {"sample": "given", "cutouts": "given", "folder": "listed"}.get(
         config.dataset, "predicted"
     )
+
+
+def is_stand_in(config: StudyConfig, images: int) -> bool:
+    """Whether images in USIS10K's layout are fewer than any split of it has, without a limit that
+    the study set itself: then they are others, laid out alike."""
+    return config.dataset == "usis10k" and config.limit is None and images < SMALLEST_USIS10K
 
 
 def dataset_of(config: StudyConfig) -> Dataset:

@@ -9,7 +9,7 @@ one map, and the first class takes it. In the reading "binary" there is one clas
 """
 
 import argparse
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING
@@ -25,6 +25,7 @@ if TYPE_CHECKING:  # its imports are heavy, and the command line asks this modul
 
 # the data sets with several samples an image in the reading "class", named IMAGE-CLASS
 PER_CLASS = ("voc2012", "usis10k")
+IN_FOLDERS = ("cub200",)  # the data sets whose lists name an image with the folder of its class
 MAP = "map"  # stands where a segmenter's name does: the map itself, cut at a level
 
 
@@ -49,9 +50,12 @@ def export_pseudo_labels(
     """Write one label image for each image of the study into an empty or new folder.
 
     From the segmenter's masks of the cue with that prompting, or, with segmenter "map", from the
-    cue's maps cut at `level` (None: Otsu's threshold of each map; prompting is not used). format:
-    "voc" (palette PNG) or "coco" (run-length JSON). The truth is not looked at, except with void:
-    then the data set's void pixels become 255.
+    cue's maps cut at `level` (None: Otsu's threshold of each map; prompting is not used). The truth
+    is not looked at, except with void: then the data set's void pixels become 255.
+
+    format: "voc" (palette PNG) or "coco" (run-length JSON). COCO names an image by its file, as the
+    data set has it (`image_files`); where that is not known, by its name with ".jpg", or, in a
+    folder of one's own, by its name alone.
 
     Raises InputError for a name that the study has not, a study with tables only, a level outside
     0 to 1 or without a map to cut, a folder that holds something, and an unknown format.
@@ -72,12 +76,13 @@ def export_pseudo_labels(
                 labels[view.void(image)] = VOID
             yield image, labels
 
-    options = {
-        "voc": {"split": study.config.split or "train"},
-        # a folder's images may have any suffix, those of the data sets are JPEG
-        "coco": {"suffix": "" if study.config.dataset == "folder" else ".jpg"},
-    }
-    written = WRITERS[format](folder, labelled(), view.names, **options[format])
+    if format == "coco":
+        # for files that are not known: a folder's may have any suffix, those of the others are JPEG
+        ending = "" if study.config.dataset == "folder" else ".jpg"
+        options = {"suffix": ending, "files": image_files(study, view.samples)}
+    else:
+        options = {"split": study.config.split or "train"}
+    written = WRITERS[format](folder, labelled(), view.names, **options)
     return Exported(tuple(written), tuple(undefined))
 
 
@@ -117,6 +122,21 @@ def class_names(study: "Study") -> tuple[str, ...]:
 def suffix(label: str) -> str:
     """What the data sets of `PER_CLASS` add to an image's name for the sample of a class."""
     return f"-{label.replace(' ', '-')}"
+
+
+def image_files(study: "Study", samples: Mapping[str, Mapping[int, str]]) -> dict[str, str]:
+    """Image -> the name of its file, of CUB with its folder ("CLASS/NAME.jpg", as in images.txt).
+
+    samples: `LabelImages.samples`, of which several may share an image. Images whose file is not
+    known are left out: all of a data set that states no files, or is not there.
+    """
+    try:
+        files = study.dataset.files
+    except InputError:
+        return {}
+    found = {image: files.get(next(iter(each.values()))) for image, each in samples.items()}
+    parts = 2 if study.config.dataset in IN_FOLDERS else 1
+    return {image: "/".join(path.parts[-parts:]) for image, path in found.items() if path}
 
 
 class LabelImages:

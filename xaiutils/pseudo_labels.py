@@ -98,19 +98,27 @@ def write_voc(
 
 
 def write_coco(
-    folder: str | Path, labelled: Labelled, names: tuple[str, ...], suffix: str = ".jpg"
+    folder: str | Path,
+    labelled: Labelled,
+    names: tuple[str, ...],
+    suffix: str = ".jpg",
+    files: Mapping[str, str] | None = None,
 ) -> list[str]:
     """Label images as annotations.json in COCO's format: the names of those written.
 
     One annotation an image and class that appears, as compressed run-length code (pycocotools);
-    category ids are the class numbers, image ids count from 1, file names are name + suffix. A
-    label image's void is no category and is not written.
+    category ids are the class numbers, image ids count from 1. files: name -> file name; of those
+    that it leaves out the file name is name + suffix. A label image's void is no category and is
+    not written.
     """
-    images, annotations = [], []
+    written, images, annotations = [], [], []
+    known = files or {}
     for name, labels in _checked(labelled):
         height, width = labels.shape
         size = {"height": height, "width": width}
-        images.append({"id": len(images) + 1, "file_name": name + suffix, **size})
+        file = known.get(name, name + suffix)
+        images.append({"id": len(images) + 1, "file_name": file, **size})
+        written.append(name)
         for number in np.setdiff1d(labels, [0, VOID]).tolist():
             row = {"id": len(annotations) + 1, "image_id": len(images), "category_id": number}
             annotations.append(row | run_length(labels == number))
@@ -118,7 +126,7 @@ def write_coco(
     content = {"images": images, "annotations": annotations, "categories": categories}
     text = json.dumps(content, ensure_ascii=False)
     _text(Path(folder, "annotations.json"), text)
-    return [image["file_name"].removesuffix(suffix) for image in images]
+    return written
 
 
 def run_length(mask: np.ndarray) -> dict[str, object]:

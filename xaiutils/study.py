@@ -28,6 +28,7 @@ from xaiutils.config import (
     StudyConfig,
     dataset_of,
     explained,
+    is_stand_in,
     segmenter_of,
     stream,
     studies_dir,
@@ -198,11 +199,11 @@ class Study:
         config = self.config
         several = config.reading == "class" and config.dataset in ("voc2012", "usis10k")
         each = "samples (image and class)" if several else "images"
-        data = (
-            "bundled photographs"
-            if config.dataset == "sample"
-            else " ".join([each, "of", config.dataset, *([config.split] if config.split else [])])
-        )
+        data = " ".join([each, "of", config.dataset, *([config.split] if config.split else [])])
+        if config.dataset == "sample":
+            data = "bundled photographs"
+        elif is_stand_in(config, len(self.sample_ids)):
+            data = f"{each} in the layout of {config.dataset} (a stand-in, not USIS10K)"
         titles = {"sam2": sam2_title(config.sam2_model, config.sam2_postprocessing)}
         sams = [name for name in config.segmenters if "sam" in name]
         names = [titles.get(name, SEGMENTER_TITLES[name]) for name in sams]

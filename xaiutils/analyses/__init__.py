@@ -29,6 +29,7 @@ ANALYSES: dict[str, str] = {
     name: f"xaiutils.analyses.{name}"
     for name in (
         "faithfulness",
+        "completeness",
         "texture",
         "stability",
         "randomisation",

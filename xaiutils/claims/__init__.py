@@ -23,8 +23,15 @@ from xaiutils.claims import maps, proxy, training
 from xaiutils.claims.composites import on_composites
 from xaiutils.claims.finding import UNTESTED, Finding, decide
 from xaiutils.errors import InputError, UnusableFile
-from xaiutils.names import CLASSIFIER_TITLES
-from xaiutils.sections.published import PUBLISHED, data_name
+from xaiutils.sections.published import (
+    PUBLISHED,
+    data_name,
+    images_of,
+    other_images,
+    other_settings,
+    printed_name,
+    published,
+)
 from xaiutils.sections.words import as_markdown, quote
 from xaiutils.store import write_text
 from xaiutils.study import Study, studies_dir
@@ -41,6 +48,9 @@ BEYOND = {
     "C28": "needs the pretrained transformers, which could not be had here",
     "C29": "needs all of VOC 2012 val and SAM2's real weights",
 }
+
+
+OF_VOC = ("C09", "C12")  # claims that the paper makes of VOC 2012 alone
 
 
 # the claims of each notebook, in the order of its sections
@@ -83,8 +93,9 @@ def _row(study: Study, claim: dict) -> dict:
         empty = {"quantity": "", "estimate": nan, "low": nan, "high": nan, "n": 0}
         return {**claim, **empty, "verdict": UNTESTED, "reason": found}
     verdict, reason = decide(found)
-    if claim["id"] in BEYOND and verdict != UNTESTED:
-        verdict, reason = UNTESTED, f"{BEYOND[claim['id']]}; here: {reason}"
+    why = BEYOND.get(claim["id"]) or elsewhere(study, claim["id"])
+    if why and (claim["id"] in BEYOND or verdict != UNTESTED):
+        verdict, reason = UNTESTED, f"{why}; here: {reason}"
     first = found[0]
     return {
         **claim,
@@ -118,18 +129,25 @@ def _findings(study: Study, id: str) -> list[Finding] | str:
 def departures(study: Study, id: str) -> list[str]:
     """Where the study differs from the paper's own experiment, for this claim."""
     config = study.config
-    said = []
-    if config.classifier != "resnet50":
-        said.append(f"{CLASSIFIER_TITLES[config.classifier]}, not ResNet-50")
-    if config.dataset == "voc2012" and len(study.sample_ids) < 1449:
-        said.append(f"{len(study.sample_ids)} of the 1,449 val images")
-    elif data_name(config.dataset) == config.dataset or config.dataset == "sample":
-        said.append(f"images that are not the paper's ({data_name(config.dataset)})")
-    elif config.dataset == "usis10k" and len(study.sample_ids) < 1000:
-        said.append("a stand-in for USIS10K")
-    if id in proxy.EVIDENCE and id not in proxy.MAPS_ALONE and "sam2" not in config.segmenters:
+    images = len(images_of(study.table("samples"), config.dataset))
+    printed = printed_name(config.dataset)
+    said = [*other_images(printed, config, images), *other_settings(config)]
+    if images < len(study.sample_ids):
+        said.append(f"{len(study.sample_ids)} samples, one a class of an image, as independent")
+    sam = id == "C20" or (id in proxy.EVIDENCE and id not in proxy.MAPS_ALONE)
+    if sam and "embedded_sam" in config.segmenters and "sam2" not in config.segmenters:
         said.append("the embedded SAM, not SAM2")
     return said
+
+
+def elsewhere(study: Study, id: str) -> str:
+    """Why a claim of VOC 2012, or of a printed column, is not tested on the study's images."""
+    name, data = study.config.dataset, data_name(study.config.dataset)
+    if id in OF_VOC and name != "voc2012":
+        return f"claimed of VOC 2012, not of {data}"
+    if id == "C24" and data not in set(published("table2")["dataset"]):
+        return f"Table 2 has no column for {data}; VOC's is taken"
+    return ""
 
 
 def verdicts(study: Study, notebook: int) -> pd.DataFrame:

@@ -17,8 +17,9 @@ UNTESTED = "not tested here"
 class Finding:
     """quantity: what was measured, in words; estimate, low, high: the 95 % interval over n images.
 
-    The claim holds where the value is within [at_least, at_most]. `p`: of a test, corrected, where
-    the claim speaks of significance; without p < 0.05 the finding is open, whatever the interval.
+    The claim holds where the value is within [at_least, at_most]; without either the number stands
+    beside the others and decides nothing. `p`: of a test, corrected, where the claim speaks of
+    significance; without p < 0.05 the finding is open, whatever the interval.
     """
 
     quantity: str
@@ -29,6 +30,11 @@ class Finding:
     at_least: float = -np.inf
     at_most: float = np.inf
     p: float | None = None
+
+    @property
+    def decides(self) -> bool:
+        """Whether the claim says where the value lies."""
+        return bool(np.isfinite(self.at_least) or np.isfinite(self.at_most))
 
     @property
     def points(self) -> str:
@@ -47,8 +53,8 @@ class Finding:
     def __str__(self) -> str:
         numbers = estimate(self.estimate, self.low, self.high, digits=self._digits())
         tested = "" if self.p is None else f", corrected p = {self.p:.2g}"
-        claimed = f"claimed {self._range()} ({self.points})"
-        return f"{self.quantity} {numbers}, n = {self.n}{tested}, {claimed}"
+        claimed = f", claimed {self._range()} ({self.points})" if self.decides else ""
+        return f"{self.quantity} {numbers}, n = {self.n}{tested}{claimed}"
 
     def _digits(self) -> int:
         """Two, or three where rounding would put an end of the interval on a border."""
@@ -86,8 +92,10 @@ def share_finding(quantity: str, hits: pd.Series, **claimed: float) -> Finding:
 
 def judge(findings: list[Finding]) -> tuple[str, str]:
     """The verdict and its reason, from the findings alone."""
-    points = [finding.points for finding in findings]
-    if all(point == "for" for point in points):
+    points = [finding.points for finding in findings if finding.decides]
+    if not points:
+        verdict = UNTESTED
+    elif all(point == "for" for point in points):
         verdict = "supported"
     elif all(point == "against" for point in points):
         verdict = "not supported"
@@ -98,9 +106,12 @@ def judge(findings: list[Finding]) -> tuple[str, str]:
 
 def decide(found: list[Finding], of: str = "") -> tuple[str, str]:
     """`judge` by the findings on `FEWEST` images (or what is counted, `of`) or more; the reason
-    names all. Where all have fewer: `UNTESTED`, and which way they point."""
+    names all. Where none decides: `UNTESTED`; where all have fewer, too, and which way they
+    point."""
     verdict, reason = judge(found)
-    n = max(finding.n for finding in found)
+    n = max((finding.n for finding in found if finding.decides), default=0)
+    if not n:
+        return UNTESTED, reason
     if n >= FEWEST:
         return judge([finding for finding in found if finding.n >= FEWEST])[0], reason
     counted = f"n = {n} {of}".strip()

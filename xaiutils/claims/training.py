@@ -89,9 +89,13 @@ def overfitted(study: Study) -> list[Finding]:
 
     Overfitting is read as a loss of a hundredth or more.
     """
-    *difference, n = rule_difference(stopped(study.table("curves")), LAST, TRUTH_RULE)
+    curves = study.table("curves")
+    *difference, n = rule_difference(stopped(curves), LAST, TRUTH_RULE)
     quantity = "IoU after the last epoch minus that after the best one of the other images"
-    return [Finding(quantity, *difference, n, at_most=-0.01)]
+    loss = curves.groupby(["source", "variant", "epoch"])["pseudo_loss"].first().unstack("epoch")
+    after = (loss.iloc[:, -1] / loss.iloc[:, 0]).mean()
+    fell = f"{quantity} (meanwhile the loss on the pseudo-labels went to {after:.0%} of its first)"
+    return [Finding(fell, *difference, n, at_most=-0.01)]
 
 
 def of_explainers(table: pd.DataFrame) -> pd.DataFrame:

@@ -334,7 +334,8 @@ def with_logit(dataset: Dataset, targets: Mapping[str, int | None], logit: str) 
     found = {reason: tuple(ids) for reason, ids in skipped.items() if ids}
     frozen = {**dataset.skipped, **found}
     labels = {id: dataset.labels[id] for id in kept}
-    return Dataset(dataset.name, tuple(kept), read, frozen, dataset.classes, labels)
+    files = {id: dataset.files[id] for id in kept if id in dataset.files}
+    return Dataset(dataset.name, tuple(kept), read, frozen, dataset.classes, labels, files=files)
 
 
 def with_probe_logit(dataset: Dataset, train: Dataset) -> Dataset:

@@ -43,7 +43,7 @@ def load_folder(root: str | Path | None, split: str | None, reading: str, logit:
     labels = {id: (given.get(id, ("object", None))[0],) for id in images}
     classes = tuple(dict.fromkeys(label for (label,) in labels.values()))
     frozen = {reason: tuple(ids) for reason, ids in skipped.items()}
-    dataset = Dataset("folder", tuple(images), read, frozen, classes, labels)
+    dataset = Dataset("folder", tuple(images), read, frozen, classes, labels, files=images)
     return with_logit(dataset, {id: target for id, (_, target) in given.items()}, logit)
 
 

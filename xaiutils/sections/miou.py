@@ -2,6 +2,10 @@
 
 Pixels of all images are added before a ratio is taken; background is a class. In the reading
 "binary" only object and background are told apart: that is another measure, with another name.
+
+In the reading "class" the image's true labels choose which classes may appear in its label image
+(`xaiutils.export.LabelImages` has a map for each of them and for no other): what is judged is where
+they are, not whether they are there.
 """
 
 import numpy as np
@@ -11,15 +15,18 @@ from xaiutils.errors import InputError
 from xaiutils.metrics.confusion import class_ious
 from xaiutils.names import SEGMENTER_TITLES, in_order, title
 from xaiutils.sections.words import estimate
-from xaiutils.statistics import LEVEL, RESAMPLES
+from xaiutils.statistics import BLOCK, RESAMPLES, percentiles
 from xaiutils.study import Study
 
 COUNTS = ["tp", "fp", "fn"]
+BINARY = "object/background mIoU"
 TRAINED = "level, chosen on training images"
 SEEN = "level, the best on these very images"
 COLUMNS = [
     *["cue", "route", "measure", "miou", "low", "high", "n", "undefined", "classes", "absent"],
+    "kept",
 ]
+LEAST = 0.05  # the share of the draws that must hold every class; below it there is no interval
 
 
 def field_miou(study: Study) -> pd.DataFrame:
@@ -38,19 +45,21 @@ def confusion_miou(table: pd.DataFrame, training: pd.DataFrame | None = None) ->
     cue's background level is chosen. Without it the level is the best on these very images, and the
     route says so.
 
-    measure: "21-class mIoU", or "object/background mIoU"; miou with low and high, the 95 % interval
-    when whole images are drawn again (NaN below two images); n images; undefined, images left out
-    because no map or mask of theirs is defined; classes, how many the mean is over; absent, classes
-    in neither truth nor prediction.
+    measure: "21-class mIoU", or "object/background mIoU"; miou with low and high, its 95 %
+    interval (`miou_interval`); n images, of which one may have several samples; undefined, images
+    left out because no map or mask of theirs is defined; classes, how many the mean is over;
+    absent, classes in neither truth nor prediction; kept, the share of the draws that hold every
+    class, the others are left out.
     """
     parts = [table[table["route"] != "level"], at_level(table, training)]
     joined = pd.concat([part for part in parts if len(part)])
     rows = []
     for (cue, route), part in joined.groupby(["cue", "route"], sort=False):
-        value, low, high, n, classes = miou_interval(part)
+        value, low, high, n, classes, kept = miou_interval(part)
         undefined = int(part["tp"].isna().sum())
         absent = int(part["of"].iloc[0]) - classes
-        rows.append([cue, route, measure(part), value, low, high, n, undefined, classes, absent])
+        numbers = value, low, high, n, undefined, classes, absent, kept
+        rows.append([cue, route, measure(part), *numbers])
     found = pd.DataFrame(rows, columns=COLUMNS)
     place = {cue: i for i, cue in enumerate(in_order(found["cue"]))}
     return found.sort_values("cue", key=lambda x: x.map(place), kind="stable", ignore_index=True)
@@ -59,7 +68,7 @@ def confusion_miou(table: pd.DataFrame, training: pd.DataFrame | None = None) ->
 def measure(table: pd.DataFrame) -> str:
     """What the mean is called: how many classes are told apart."""
     if set(table["class"]) <= {"background", "object"}:
-        return "object/background mIoU"
+        return BINARY
     return f"{int(table['of'].iloc[0])}-class mIoU"
 
 
@@ -81,23 +90,47 @@ def best_levels(table: pd.DataFrame) -> pd.Series:
     return best.map(lambda key: key[1])
 
 
-def miou_interval(part: pd.DataFrame) -> tuple[float, float, float, int, int]:
-    """(mIoU, low, high, n images, classes) of one cue and route; images without counts left out."""
+def miou_interval(part: pd.DataFrame) -> tuple[float, float, float, int, int, float]:
+    """(mIoU, low, high, n images, classes, kept) of one cue and route; images without counts left
+    out.
+
+    low, high: the percentiles of `class_draws`, NaN below two images and where fewer than `LEAST`
+    of the draws hold every class; kept: the share that does, NaN below two images.
+    """
     part = part.dropna(subset=["tp"])
     if part.empty:
-        return np.nan, np.nan, np.nan, 0, 0
+        return np.nan, np.nan, np.nan, 0, 0, np.nan
     wide = part.pivot(index="image", columns="class", values=COUNTS).fillna(0)
     n = len(wide)
-    counts = wide.to_numpy(np.float64)
-    draws = np.random.default_rng(0).multinomial(n, np.full(n, 1 / n), RESAMPLES)
-    totals = np.vstack([np.ones(n), draws]) @ counts
-    ious = class_ious(totals.reshape(len(totals), len(COUNTS), -1).swapaxes(1, 2))
+    counts = wide.to_numpy(np.float64).reshape(n, len(COUNTS), -1).swapaxes(1, 2)
+    ious = class_ious(counts.sum(axis=0))
     present = np.isfinite(ious)
-    classes = present.sum(axis=1)
-    means = np.nansum(ious, axis=1) / np.where(classes, classes, np.nan)
-    tail = 50 * (1 - LEVEL)
-    low, high = np.nanpercentile(means[1:], [tail, 100 - tail]) if n > 1 else (np.nan, np.nan)
-    return float(means[0]), float(low), float(high), n, int(classes[0])
+    if not present.any():
+        return np.nan, np.nan, np.nan, n, 0, np.nan
+    means, kept = class_draws(counts[:, present]) if n > 1 else (np.empty(0), np.nan)
+    low, high = percentiles(means) if kept >= LEAST else (np.nan, np.nan)
+    return float(ious[present].mean()), low, high, n, int(present.sum()), kept
+
+
+def class_draws(counts: np.ndarray, resamples: int = RESAMPLES) -> tuple[np.ndarray, float]:
+    """(means, kept): the mIoU of `resamples` draws of images, each over all the classes given.
+
+    counts: (n, K, 3) tp, fp, fn of n images and the K classes that these hold together. Whole
+    images are drawn, n of them with replacement. A draw that loses a class would be the mean over
+    fewer, most often without a rare and badly marked one: another quantity, and higher. It is left
+    out, and drawing goes on until `resamples` draws hold all K classes, or ends early when, of at
+    least as many, fewer than `LEAST` do: after `resamples / LEAST` draws at the latest. kept: the
+    share of all draws that hold all classes. Seeded; blocks bound the memory.
+    """
+    n, k, _ = counts.shape
+    flat, rng = counts.reshape(n, -1), np.random.default_rng(0)
+    step = min(max(BLOCK // max(flat.shape), 1), resamples)
+    means, drawn = np.empty(0), 0
+    while len(means) < resamples and (drawn < resamples or len(means) >= LEAST * drawn):
+        times = rng.multinomial(n, np.full(n, 1 / n), step)
+        found = class_ious((times @ flat).reshape(step, k, len(COUNTS))).mean(axis=1)
+        means, drawn = np.append(means, found[np.isfinite(found)]), drawn + step
+    return means[:resamples], len(means) / drawn
 
 
 def class_table(table: pd.DataFrame, cue: str, route: str) -> pd.DataFrame:
@@ -110,7 +143,7 @@ def class_table(table: pd.DataFrame, cue: str, route: str) -> pd.DataFrame:
 
 
 def miou_sentence(found: pd.DataFrame) -> str:
-    """The best cue on each route with n, a line a route, and what the measure is not."""
+    """The best cue on each route with n, a line a route, and what measure and interval are not."""
     said = []
     for route, part in found.dropna(subset=["miou"]).groupby("route", sort=False):
         for kind, rows in part.groupby(_kind(part["cue"]), sort=False):
@@ -122,7 +155,40 @@ def miou_sentence(found: pd.DataFrame) -> str:
                 f"{best['classes']} of {best['classes'] + best['absent']} classes)."
             )
     said.append("- Pixels of all images are pooled: this is not the mean of the IoUs of images.")
+    said += [f"- {text}" for text in (interval_note(found), label_note(found)) if text]
     return "\n".join(said)
+
+
+def scope(found: pd.DataFrame) -> str:
+    """ "n = 78 images, 10 of 21 classes present", of a table of `confusion_miou`."""
+    known = found.dropna(subset=["miou"])
+    total = (found["classes"] + found["absent"]).max()
+    n, classes = _range(known["n"]), _range(known["classes"])
+    return f"n = {n} images, {classes} of {total} classes present"
+
+
+def interval_note(found: pd.DataFrame) -> str:
+    """What is drawn again for the intervals, and how many of the draws count."""
+    text = "95 % intervals: whole images drawn again; a draw that loses a class is left out"
+    known = found.dropna(subset=["miou", "kept"])
+    if known.empty:
+        return f"{text}."
+    kept = _range((100 * known["kept"]).round().astype(int))
+    none = known["low"].isna()
+    without = f"; no interval where fewer than {100 * LEAST:.0f} % do" if none.any() else ""
+    return f"{text} ({kept} % of the draws hold all{without})."
+
+
+def label_note(found: pd.DataFrame) -> str:
+    """Who chooses the classes of a label image; "" where there is but one."""
+    if set(found["measure"]) <= {BINARY}:
+        return ""
+    return "Which classes may appear in an image is taken from its true labels."
+
+
+def _range(counts: pd.Series) -> str:
+    """ "78", or "76 to 78"."""
+    return " to ".join(str(value) for value in sorted({counts.min(), counts.max()}))
 
 
 def _kind(cues: pd.Series) -> pd.Series:

@@ -115,8 +115,12 @@ def as_markdown(
 
 
 def _cell(value: object, digits: int) -> str:
+    if value is pd.NA:
+        return "–"
     if isinstance(value, float):
         return "–" if np.isnan(value) else number(value, digits)
+    if isinstance(value, int | np.integer):
+        return number(value, 0)
     return str(value).replace("|", "\\|")
 
 
@@ -130,7 +134,7 @@ def shown(table: pd.DataFrame, digits: int = 2) -> Styler:
     floats = table.select_dtypes("float").columns.difference(whole).tolist()
     if floats:
         style = style.format(lambda x: number(x, digits), subset=floats, na_rep="–")
-    return style.format("{:.0f}", subset=whole, na_rep="–") if whole else style
+    return style.format(lambda x: number(x, 0), subset=whole, na_rep="–") if whole else style
 
 
 def readable(table: pd.DataFrame, percent: bool = False) -> pd.DataFrame:
