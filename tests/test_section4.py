@@ -168,6 +168,27 @@ def test_table3_keeps_the_printed_rows_and_holds_ours_beside_the_papers_own(segm
     assert "a mean (n = 6)" in said
 
 
+def test_table3_takes_the_printed_measure_where_the_study_has_it(segmentation):
+    miou = pd.DataFrame(
+        [
+            ("fused-weighted", "otsu", 0.3, 0.2, 0.4, 78),
+            ("fused-weighted", "embedded_sam", 0.42, 0.37, 0.47, 78),
+        ],
+        columns=["cue", "route", "miou", "low", "high", "n"],
+    )
+    config = StudyConfig("t", dataset="voc2012", split="val")
+    samples = given.samples().assign(label="cat")
+    table = table3.table3(segmentation, samples, config, miou).set_index("method")
+    row = table.loc["XAI-fused (Ours)"]
+    assert (row["ours"], row["n"]) == (42.0, 78)
+    assert row["difference"] == pytest.approx(-36.4) and "its true labels" in row["remark"]
+    assert "21-class mIoU of the classes present (n = 78)" in table3.table3_sentence(
+        table.reset_index()
+    )
+    bare = table3.table3(segmentation, samples, config, miou.head(1)).set_index("method")
+    assert bare.loc["XAI-fused (Ours)", "n"] == 0
+
+
 def test_table3_without_the_fusion(segmentation):
     part = segmentation[segmentation["cue"] != "fused-weighted"]
     table = table3.table3(part, given.samples().assign(label="cat"), StudyConfig("t"))
