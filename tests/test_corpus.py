@@ -71,6 +71,7 @@ def test_the_corpus_is_the_same_at_every_call(folder, cases, tmp_path):
 
 def test_every_file_is_read_as_it_is_meant_or_refused_with_its_name_and_reason(dataset, cases):
     skipped = {id: reason for reason, ids in dataset.skipped.items() for id in ids}
+    assert skipped.pop("of-no-image") == "no image of this mask"
     assert set(dataset.ids) | set(skipped) == set(cases)
     for id, case in cases.items():
         if id in skipped:
@@ -251,7 +252,9 @@ def study(folder, cases, toy, tmp_path_factory):
 
 def test_a_run_measures_or_names_every_file(study, cases):
     errors = study.table("errors")
-    lost = errors[errors["stage"].isin(["load", "skipped", "evaluation"])]
+    lone = errors["sample"] == "of-no-image"  # a mask alone
+    assert errors.loc[lone, "message"].tolist() == ["no image of this mask"]
+    lost = errors[~lone & errors["stage"].isin(["load", "skipped", "evaluation"])]
     assert set(study.sample_ids) | set(lost["sample"]) == set(cases)
     assert not set(study.sample_ids) & set(lost["sample"])
     assert set(lost["stage"]) == {"load", "skipped"}
