@@ -266,6 +266,9 @@ def test_claims_of_voc_are_tested_on_voc_alone(monkeypatch):
     assert set(elsewhere["verdict"]) == {"not tested here"}
     assert elsewhere.loc["C12", "reason"].startswith("claimed of VOC 2012, not of kvasir-seg; here")
     assert "Table 2 has no column for kvasir-seg" in elsewhere.loc["C24", "reason"]
+    stand_in = claims.ledger(study(dataset="usis10k", split="val"), ["C24"]).iloc[0]
+    assert stand_in["verdict"] == "not tested here"
+    assert stand_in["reason"].startswith("these images are a stand-in for USIS10K; here: IoU minus")
     there = claims.ledger(study(dataset="voc2012", split="val"), ["C12"]).iloc[0]
     assert there["verdict"] != "not tested here"
 

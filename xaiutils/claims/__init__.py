@@ -22,6 +22,7 @@ import pandas as pd
 from xaiutils.claims import maps, proxy, training
 from xaiutils.claims.composites import on_composites
 from xaiutils.claims.finding import UNTESTED, Finding, decide
+from xaiutils.config import is_stand_in
 from xaiutils.errors import InputError, UnusableFile
 from xaiutils.sections.published import (
     PUBLISHED,
@@ -48,8 +49,6 @@ BEYOND = {
     "C28": "needs the pretrained transformers, which could not be had here",
     "C29": "needs all of VOC 2012 val and SAM2's real weights",
 }
-
-
 OF_VOC = ("C09", "C12")  # claims that the paper makes of VOC 2012 alone
 
 
@@ -145,8 +144,12 @@ def elsewhere(study: Study, id: str) -> str:
     name, data = study.config.dataset, data_name(study.config.dataset)
     if id in OF_VOC and name != "voc2012":
         return f"claimed of VOC 2012, not of {data}"
-    if id == "C24" and data not in set(published("table2")["dataset"]):
-        return f"Table 2 has no column for {data}; VOC's is taken"
+    if id == "C24":
+        stand_in = is_stand_in(study.config, len(images_of(study.table("samples"), name)))
+        if stand_in:
+            return "these images are a stand-in for USIS10K"
+        if data not in set(published("table2")["dataset"]):
+            return f"Table 2 has no column for {data}; VOC's is taken"
     return ""
 
 

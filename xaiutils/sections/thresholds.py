@@ -66,8 +66,9 @@ def levels_sentence(study: Study) -> str:
     train = training_images(study)
     if train is None:
         return "No level is tuned: there are no training images with this classifier and preset."
-    return f"Tuned: the level with the best mean IoU on the training images of {train.name} " + (
-        f"(n = {len(train.sample_ids)})."
+    n = len(train.sample_ids)
+    return (
+        f"Tuned: the level with the best mean IoU on the training images of {train.name} (n = {n})."
     )
 
 
