@@ -12,7 +12,7 @@ from xaiutils.comparison import wide_table
 from xaiutils.maps import BAND
 from xaiutils.names import title
 from xaiutils.sections import cost, published, table2
-from xaiutils.sections.correlation import correlations
+from xaiutils.sections.correlation import correlations, spearman_rows
 from xaiutils.sections.cues import singles
 from xaiutils.sections.faithfulness import completeness_error
 from xaiutils.statistics import estimate_over, mean_defined
@@ -196,7 +196,9 @@ def cost_order(study: Study) -> list[Finding]:
     found = []
     for column in ("passes", "seconds"):
         wide = table.pivot(index="sample", columns="explainer", values=column)[place.index]
-        rho = wide.apply(lambda row: row.corr(place, method="spearman"), axis=1)
+        rho = pd.Series(
+            spearman_rows(wide.to_numpy(float), place.to_numpy(float)[None]), wide.index
+        )
         quantity = f"rank correlation of {column} with the Cost column, a photograph at a time"
         found.append(mean_finding(quantity, rho, at_least=0.7))
     return found
