@@ -19,6 +19,7 @@ from xaiutils.sections.faithfulness import (
     axiom_sentence,
     completeness_error,
     gaps,
+    stability_title,
     steps_sentence,
 )
 
@@ -246,3 +247,15 @@ def test_a_superpixel_that_straddles_costs_its_smaller_part():
     assert found["undersegmentation"] == pytest.approx(100 / 500)
     assert found["best_iou"] == pytest.approx(400 / 500)
     assert np.isnan(fit(labels, mask, mask)["best_iou"])
+
+
+def test_a_title_names_no_explainer_that_was_measured_on_few_images_beside_many():
+    rows = [
+        (f"s{i}", cue, "max_sensitivity", value)
+        for cue, value, n in (("gradcam", 0.1, 30), ("lime", 0.8, 30), ("scorecam", 0.05, 1))
+        for i in range(n)
+    ]
+    table = pd.DataFrame(rows, columns=["sample", "explainer", "metric", "value"])
+    assert "moves Grad-CAM by 10 % and LIME by 80 %" in stability_title(table)
+    few = table[table["sample"].isin(["s0", "s1"])]
+    assert "moves Score-CAM by 5 %" in stability_title(few)

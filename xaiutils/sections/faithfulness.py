@@ -204,10 +204,11 @@ def measured(table: pd.DataFrame, metric: str, by: str = "explainer") -> pd.Data
 
 
 def stability_title(stability: pd.DataFrame) -> str:
-    """The most and the least sensitive explainer."""
+    """The most and the least sensitive explainer, of those on `FEWEST` images where there are."""
     found = measured(stability, "max_sensitivity").dropna(subset="mean").set_index("explainer")
     if found.empty:
         return "Stability of the maps"
+    found = found if found["n"].max() < FEWEST else found[found["n"] >= FEWEST]
     least, most = found["mean"].idxmin(), found["mean"].idxmax()
     return (
         f"Noise of 2 % of the input's range moves {title(least)} by "
