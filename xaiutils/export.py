@@ -124,6 +124,11 @@ def suffix(label: str) -> str:
     return f"-{label.replace(' ', '-')}"
 
 
+def image_of(sample: str, label: str, dataset: str) -> str:
+    """The image of a sample: its id, in the data sets of `PER_CLASS` without the class's ending."""
+    return sample.removesuffix(suffix(label)) if dataset in PER_CLASS else sample
+
+
 def image_files(study: "Study", samples: Mapping[str, Mapping[int, str]]) -> dict[str, str]:
     """Image -> the name of its file, of CUB with its folder ("CLASS/NAME.jpg", as in images.txt).
 
@@ -201,9 +206,7 @@ def _samples(study: "Study", names: tuple[str, ...]) -> dict[str, dict[int, str]
         if study.config.reading == "binary":
             images[row.sample] = {1: row.sample}
             continue
-        image = row.sample
-        if study.config.dataset in PER_CLASS:
-            image = image.removesuffix(suffix(row.label))
+        image = image_of(row.sample, row.label, study.config.dataset)
         images.setdefault(image, {})[numbers[row.label]] = row.sample
     return images
 

@@ -125,9 +125,9 @@ def assemble(
         entry, candidates = kept[id]
         image = read_image(entry.image)
         if (size := getattr(entry.mask, "size", None)) is not None:  # before it is drawn, so large
-            _check_size(size, entry.mask, image, entry.image)
+            check_size(size, entry.mask, image, entry.image)
         mask, void = mask_of(entry)
-        check_size(mask, entry.mask, image, entry.image)
+        check_size(mask.shape, entry.mask, image, entry.image)
         target = candidates[0] if len(candidates) == 1 else None
         return Sample(id, image, mask, void, ", ".join(entry.objects), target, candidates)
 
@@ -165,11 +165,8 @@ def skipping() -> Skipped:
     return defaultdict(list)
 
 
-def check_size(mask: np.ndarray, mask_path: object, image: np.ndarray, image_path: Path) -> None:
-    _check_size(mask.shape, mask_path, image, image_path)
-
-
-def _check_size(size: tuple[int, int], mask: object, image: np.ndarray, image_path: Path) -> None:
+def check_size(size: tuple[int, ...], mask: object, image: np.ndarray, image_path: Path) -> None:
+    """InputError, naming both files, unless a mask of `size` (H, W) is as large as its image."""
     if size != image.shape[:2]:
         raise InputError(
             f"{mask} is {size[1]} x {size[0]} px, but its image {image_path} is "

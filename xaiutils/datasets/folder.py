@@ -56,7 +56,7 @@ def read_pair(
         empty = np.zeros(image.shape[:2], bool)
         return Sample(id, image, empty, empty.copy(), label, target)
     mask, void = read_mask(mask_path)
-    check_size(mask, mask_path, image, image_path)
+    check_size(mask.shape, mask_path, image, image_path)
     return Sample(id, image, mask, void, label, target)
 
 

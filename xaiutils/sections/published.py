@@ -12,7 +12,7 @@ import pandas as pd
 from xaiutils.config import StudyConfig, is_stand_in
 from xaiutils.datasets.facts import FACTS
 from xaiutils.errors import InputError
-from xaiutils.export import PER_CLASS, suffix
+from xaiutils.export import PER_CLASS, image_of
 from xaiutils.names import CLASSIFIER_TITLES, title
 from xaiutils.statistics import FEWEST
 
@@ -167,10 +167,8 @@ def classes_of(samples: pd.DataFrame, dataset: str) -> set[str]:
 
 def images_of(samples: pd.DataFrame, dataset: str) -> set[str]:
     """The images of a study's samples, of which one may give a sample for each of its classes."""
-    if dataset not in PER_CLASS:
-        return set(samples["sample"])
     pairs = zip(samples["sample"], samples["label"])
-    return {sample.removesuffix(suffix(label)) for sample, label in pairs}
+    return {image_of(sample, label, dataset) for sample, label in pairs}
 
 
 def table1(samples: pd.DataFrame, config: StudyConfig) -> pd.DataFrame:

@@ -139,8 +139,6 @@ def rule_gaps(
         other = found[a].index.get_level_values("sample").map(whole) if b == "whole" else found[b]
         table = (found[a] - other).rename("value").reset_index()
         rows.append(summary(table, "cue").assign(gap=gap))
-    if not rows:
-        return pd.DataFrame(columns=["gap", "cue", "n", "undefined", "mean", "low", "high"])
     joined = pd.concat(rows, ignore_index=True)
     return joined[["gap", "cue", "n", "undefined", "mean", "low", "high"]]
 
